@@ -1,0 +1,1 @@
+"""The trainer's parts: structures, simulated experiments, losses, loops."""

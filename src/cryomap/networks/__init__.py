@@ -1,0 +1,1 @@
+"""The two papers' networks, in torch, and their weights."""
