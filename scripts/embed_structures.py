@@ -1,0 +1,120 @@
+"""Structural embeddings for CryoSAMU's training: one (800, 512) array a structure, from ESM-IF1.
+
+A structure already embedded with the same weights is not embedded again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+import numpy as np
+
+from cryomap.atoms import read_model
+from cryomap.errors import InputError
+from training.checksums import digest
+from training.embedding import backbones, structural_embedding
+
+MODEL_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".pdb.gz", ".ent.gz", ".cif.gz", ".mmcif.gz")
+
+
+def structures(source: Path) -> dict[str, Path]:
+    """The models to embed by name: of an index.tsv of prepare_pairs.py, of a folder, or one file.
+
+    Raises:
+        InputError: nothing there.
+    """
+    if source.name.endswith(".tsv") and source.is_file():
+        with open(source, newline="") as handle:
+            rows = list(csv.DictReader(handle, delimiter="\t"))
+        if not rows or "model_file" not in rows[0]:
+            raise InputError(f"{source}: no column model_file in it; give the index.tsv of prepare_pairs.py")
+        return {row["entry"]: Path(row["model_file"]) for row in rows if row["split"]}
+    files = sorted(source.iterdir()) if source.is_dir() else [source]
+    found = {f.name.partition(".")[0]: f for f in files if f.name.lower().endswith(MODEL_ENDINGS)}
+    if not found:
+        raise InputError(f"{source}: no atomic model (.pdb, .cif, .gz of them) there")
+    return found
+
+
+def save(embedding: np.ndarray, record: dict, path: Path) -> None:
+    """Write an embedding and, after it, the record that says what it was made from.
+
+    Raises:
+        InputError: the folder can't be written, or the disk is full.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as out:
+            np.save(out, embedding)
+        os.replace(temporary, path)
+        path.with_suffix(".json").write_text(json.dumps(record))
+    except OSError as error:
+        raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def is_cached(path: Path, record: dict) -> bool:
+    """Whether `path` holds what `record` says."""
+    try:
+        return path.is_file() and json.loads(path.with_suffix(".json").read_text()) == record
+    except (OSError, ValueError):
+        return False
+
+
+def embed(source: Path, out: Path, weights: Path, device: str) -> list[str]:
+    """Embed every structure of `source` into `out`; what was wrong with those that can't be, a line each."""
+    from tqdm import tqdm
+
+    from training.esm_if1 import Encoder
+
+    encoder, weights_digest = None, digest(weights, "sha256") if weights.is_file() else ""
+    problems = []
+    for name, path in tqdm(structures(source).items(), unit="structure", disable=None):
+        try:
+            model = read_model(path)
+            record = {"model_sha256": digest(path, "sha256"), "weights_sha256": weights_digest}
+            if is_cached(out / f"{name}.npy", record):
+                continue
+            chains = backbones(model)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        encoder = encoder or Encoder(weights, device)
+        save(structural_embedding([encoder(c) for c in chains.values()]), record, out / f"{name}.npy")
+    return problems
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; 0 if every structure has its embedding, 1 if some can't have one, 2 bad input."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "source", type=Path, help="index.tsv of prepare_pairs.py, a folder of models, or a model"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for NAME.npy")
+    parser.add_argument("--weights", type=Path, required=True, help="esm_if1_gvp4_t16_142M_UR50.pt")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        problems = embed(options.source, options.out, options.weights, options.device)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for problem in problems:
+        print(f"left out: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
