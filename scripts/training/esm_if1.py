@@ -45,7 +45,7 @@ class Encoder:
         """Embeddings (residues, 512), float32, of one chain's N, CA, C (residues, 3, 3) in A."""
         import torch
 
-        batch = [(np.asarray(backbone, np.float32), None, None)]
+        batch = [(np.ascontiguousarray(backbone, np.float32), None, None)]
         coordinates, confidence, _, _, padding = self.convert(batch, device=self.device)
         with torch.inference_mode():
             output = self.encoder(coordinates, padding, confidence)["encoder_out"][0]
