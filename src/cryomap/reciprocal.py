@@ -46,6 +46,4 @@ def inverse_d_squared(grid: Grid, limits: tuple[int, int, int]) -> np.ndarray:
 def fft_positions(limits: tuple[int, int, int], shape: tuple[int, int, int]) -> tuple[np.ndarray, ...]:
     """Where the reflections of `inverse_d_squared` stand in `rfftn` of an array of `shape`, for indexing."""
     lz, ly, lx = limits
-    return np.ix_(
-        np.arange(-lz, lz + 1) % shape[0], np.arange(-ly, ly + 1) % shape[1], np.arange(0, lx + 1)
-    )
+    return np.ix_(np.arange(-lz, lz + 1) % shape[0], np.arange(-ly, ly + 1) % shape[1], np.arange(0, lx + 1))

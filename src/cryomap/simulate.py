@@ -72,7 +72,9 @@ def _gemmi_model(model: AtomicModel, grid: Grid):
     elements = {int(z): gemmi.Element(int(z)) for z in np.unique(model.atomic_numbers) if z}
     elements = {z: element for z, element in elements.items() if element.c4322}
     positions = (model.positions - np.array(grid.origin)) @ np.array(grid.rotation)
-    rows = zip(positions.tolist(), model.atomic_numbers.tolist(), model.b_factors, model.occupancies, strict=True)
+    rows = zip(
+        positions.tolist(), model.atomic_numbers.tolist(), model.b_factors, model.occupancies, strict=True
+    )
     for position, z, b_factor, occupancy in rows:
         if z in elements:
             atom = gemmi.Atom()
@@ -129,9 +131,7 @@ def situs_map(model: AtomicModel, grid: Grid, resolution: float) -> DensityMap:
     return DensityMap(values, grid, model.name)
 
 
-def _gaussians(
-    positions: np.ndarray, weights: np.ndarray, k: float, radius: float, grid: Grid
-) -> np.ndarray:
+def _gaussians(positions: np.ndarray, weights: np.ndarray, k: float, radius: float, grid: Grid) -> np.ndarray:
     """Sum of weights exp(-k r^2) within `radius` A of positions (n, 3), at the points of the grid, float32."""
     reach = np.ceil(radius * np.linalg.norm(np.linalg.inv(grid.axes), axis=1)).astype(int)
     offsets = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij"), -1).reshape(-1, 3)

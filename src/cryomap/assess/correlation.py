@@ -54,9 +54,7 @@ class Correlations:
     peaks: float
 
 
-def model_map(
-    model: AtomicModel, grid: Grid, d_min: float, mask: np.ndarray | None = None
-) -> ModelMap:
+def model_map(model: AtomicModel, grid: Grid, d_min: float, mask: np.ndarray | None = None) -> ModelMap:
     """Compute the model's map to d_min (A) and its mask, on the part of `grid` about the model.
 
     phenix.map_model_cc takes the whole box as the unit cell. So does this where the model fills the box; where
@@ -82,7 +80,9 @@ def model_map(
 
 def _check_mask(mask: np.ndarray, grid: Grid) -> None:
     if mask.shape != grid.shape:
-        raise InputError(f"the mask has {mask.shape} voxels (z, y, x), the map {grid.shape}; resample the mask")
+        raise InputError(
+            f"the mask has {mask.shape} voxels (z, y, x), the map {grid.shape}; resample the mask"
+        )
     if not (np.asarray(mask) > 0.5).any():
         raise InputError("the mask excludes every voxel (none is above 0.5); give another mask")
 
@@ -139,7 +139,7 @@ def _sums(values: np.ndarray, cut: float = -np.inf) -> np.ndarray:
     for slab in values:
         chosen = slab.ravel() if cut == -np.inf else slab[slab >= cut]
         chosen = chosen.astype(np.float64)
-        total += (chosen.size, chosen.sum(), chosen @ chosen)
+        total += (chosen.size, chosen.sum(), np.square(chosen).sum())
     return total
 
 
@@ -150,8 +150,13 @@ def _joint_sums(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     for start in range(0, x_all.size, 1 << 20):
         x = x_all[start : start + (1 << 20)].astype(np.float64)
         y = y_all[start : start + (1 << 20)].astype(np.float64)
-        total += (x.size, x.sum(), x @ x, y.sum(), y @ y, x @ y)
+        total += (x.size, x.sum(), _dot(x, x), y.sum(), _dot(y, y), _dot(x, y))
     return total
+
+
+def _dot(x: np.ndarray, y: np.ndarray) -> float:
+    # einsum, not @: threaded BLAS waits long for its threads on a busy machine.
+    return float(np.einsum("i,i->", x, y))
 
 
 def _pearson(joint: np.ndarray, first_only: np.ndarray) -> float:
