@@ -82,6 +82,23 @@ class Grid:
         origin = self.to_xyz(np.array(start[::-1]))
         return replace(self, shape=tuple(map(int, shape)), origin=tuple(map(float, origin)))
 
+    def part_about(
+        self, positions: np.ndarray, margin: float
+    ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """Start and shape (z, y, x) of the part of the grid within `margin` A of positions (n, 3).
+
+        It may reach beyond the grid. An axis of which it would be more than 3/4 is kept whole, and so keeps
+        the box's period.
+        """
+        indices = self.to_indices(positions)
+        reach = margin * np.linalg.norm(np.linalg.inv(self.axes), axis=1)
+        low = np.floor(indices.min(axis=0) - reach).astype(int)
+        high = np.ceil(indices.max(axis=0) + reach).astype(int) + 1
+        size = np.array(self.size)
+        whole = high - low > 0.75 * size
+        low, high = np.where(whole, 0, low), np.where(whole, size, high)
+        return tuple(map(int, low[::-1])), tuple(map(int, (high - low)[::-1]))
+
 
 def skew_matrix(cell_angles: tuple[float, float, float]) -> np.ndarray:
     """3 x 3 matrix whose columns are unit vectors along the cell's axes: a along x, b in the xy plane."""

@@ -11,7 +11,7 @@ from ..density import DensityMap
 from ..errors import InputError
 from ..grid import Grid
 from ..simulate import structure_factor_map
-from .masks import model_box, molecular_mask
+from .masks import molecular_mask
 
 # SuperEM's scale: a sharper map is right there, and loses at the reported resolution (see `fixed_scale`).
 HR_RESOLUTION = 3.0
@@ -69,13 +69,20 @@ def model_map(model: AtomicModel, grid: Grid, d_min: float, mask: np.ndarray | N
     Raises:
         InputError: the mask has another shape, or leaves no voxel.
     """
-    start, shape = model_box(model, grid, max(MARGIN, 4 * d_min))
     if mask is not None:
-        start, shape = (0, 0, 0), grid.shape
         _check_mask(mask, grid)
+        computed = structure_factor_map(model, grid, d_min)
+        return ModelMap((0, 0, 0), computed, np.asarray(mask) > 0.5, grid, d_min)
+    start, shape = grid.part_about(model.positions, max(MARGIN, 4 * d_min))
     part = grid.cropped(start, shape)
-    inside = molecular_mask(model, part) if mask is None else np.asarray(mask) > 0.5
-    return ModelMap(start, structure_factor_map(model, part, d_min), inside, grid, d_min)
+    computed, inside = structure_factor_map(model, part, d_min), molecular_mask(model, part)
+    low = np.maximum(start, 0)
+    high = np.minimum(np.add(start, shape), grid.shape)
+    crop = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+    within = grid.cropped(tuple(low), tuple(high - low))
+    return ModelMap(
+        tuple(map(int, low)), DensityMap(computed.values[crop], within, model.name), inside[crop], grid, d_min
+    )
 
 
 def _check_mask(mask: np.ndarray, grid: Grid) -> None:

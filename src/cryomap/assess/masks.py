@@ -1,4 +1,4 @@
-"""Masks made from a model: spheres about atoms, the molecular mask, the soft mask; and the model's box."""
+"""Masks made from a model: spheres about atoms, the molecular mask, the soft mask."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from ..reciprocal import fft_positions, inverse_d_squared, largest_indices
 SOLVENT_RADIUS = 1.1
 SHRINK_RADIUS = 0.9
 
+# fmt: off
 # Van der Waals radii in A by atomic number (H first) that cctbx and Phenix use; 0 stands for unknown.
-VDW_RADII = np.array(
-    """
-    0 1.2 1.4 1.82 .63 1.75 1.775 1.5 1.45 1.47 1.54 2.27 1.73 1.5 2.1 1.9 1.8 1.75 1.88 2.75 1.95 1.32 1.95
-    1.06 1.13 1.19 1.26 1.13 1.63 1.4 1.39 1.87 1.48 .83 1.9 1.85 2.02 2.65 2.02 1.61 1.42 1.33 1.75 2. 1.2
-    1.22 1.63 1.72 1.58 1.93 2.17 1.12 1.26 1.98 2.16 3.01 2.41 1.83 1.86 1.62 1.79 1.76 1.74 1.96 1.69 1.66
-    1.63 1.61 1.59 1.57 1.54 1.53 1.4 1.22 1.26 1.3 1.58 1.22 1.72 1.66 1.55 1.96 2.02 1.73 1.21 1.12 2.3
-    3.24 2.57 2.12 1.84 1.6 1.75 1.71 1.67 1.66 1.65 1.64 1.63 1.62 1.61 1.6 1.59 1.58
-    """.split(),
-    float,
-)
+VDW_RADII = np.array([
+    0, 1.2, 1.4, 1.82, 0.63, 1.75, 1.775, 1.5, 1.45, 1.47, 1.54, 2.27, 1.73, 1.5, 2.1, 1.9, 1.8,
+    1.75, 1.88, 2.75, 1.95, 1.32, 1.95, 1.06, 1.13, 1.19, 1.26, 1.13, 1.63, 1.4, 1.39, 1.87, 1.48,
+    0.83, 1.9, 1.85, 2.02, 2.65, 2.02, 1.61, 1.42, 1.33, 1.75, 2.0, 1.2, 1.22, 1.63, 1.72, 1.58,
+    1.93, 2.17, 1.12, 1.26, 1.98, 2.16, 3.01, 2.41, 1.83, 1.86, 1.62, 1.79, 1.76, 1.74, 1.96, 1.69,
+    1.66, 1.63, 1.61, 1.59, 1.57, 1.54, 1.53, 1.4, 1.22, 1.26, 1.3, 1.58, 1.22, 1.72, 1.66, 1.55,
+    1.96, 2.02, 1.73, 1.21, 1.12, 2.3, 3.24, 2.57, 2.12, 1.84, 1.6, 1.75, 1.71, 1.67, 1.66, 1.65,
+    1.64, 1.63, 1.62, 1.61, 1.6, 1.59, 1.58,
+])
+# fmt: on
 
 
 def spheres(positions: np.ndarray, radii: np.ndarray | float, grid: Grid) -> np.ndarray:
@@ -104,25 +105,3 @@ def soft_mask(model: AtomicModel, grid: Grid, radius: float) -> np.ndarray:
     damping = np.exp(-2 * np.pi**2 * radius**2 * inverse_d_squared(grid, limits))
     kept[positions] = factors[positions] * damping
     return np.maximum(fft.irfftn(kept, grid.shape, workers=-1), 0)
-
-
-def model_box(
-    model: AtomicModel, grid: Grid, margin: float
-) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Start and shape (z, y, x) of the part of the grid within `margin` A of the model.
-
-    An axis that would be cut by less than a quarter is kept whole, which keeps its period as well.
-    """
-    indices = grid.to_indices(model.positions)
-    reach = margin * np.linalg.norm(np.linalg.inv(grid.axes), axis=1)
-    size = np.array(grid.size)
-    low = np.clip(np.floor(indices.min(axis=0) - reach).astype(int), 0, size - 1)
-    high = np.clip(np.ceil(indices.max(axis=0) + reach).astype(int) + 1, low + 1, size)
-    for axis in range(3):
-        length = min(fft.next_fast_len(int(high[axis] - low[axis]), real=True), int(size[axis]))
-        if length > 0.75 * size[axis]:
-            low[axis], high[axis] = 0, size[axis]
-        else:
-            low[axis] = min(low[axis], size[axis] - length)
-            high[axis] = low[axis] + length
-    return tuple(map(int, low[::-1])), tuple(map(int, (high - low)[::-1]))
