@@ -1,0 +1,78 @@
+"""Runs the tests beside this file inside ChimeraX.
+
+    ChimeraX --nogui --exit --script "run.py OUT.json PYTHON BUNDLE [test_file ...]"
+
+Each function test_*(session) of each test_*.py here runs in a session without models. PYTHON has torch and
+what else the engine needs. BUNDLE is a folder with the unpacked wheel to test, or "installed".
+OUT.json gets {"file::function": "passed", "skipped: reason" or a traceback}.
+"""
+
+import importlib
+import json
+import sys
+import traceback
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def load_bundle(session, folder):
+    """Make the wheel unpacked in `folder` the bundle, without installing it anywhere."""
+    sys.path.insert(0, folder)  # chimerax is a namespace package, found all along the path
+    for name in [name for name in sys.modules if name.startswith("chimerax.map_enhance")]:
+        del sys.modules[name]
+    from chimerax.core.toolshed import CommandInfo
+    from chimerax.map_enhance import bundle_api
+
+    (metadata,) = Path(folder).glob("*.dist-info/METADATA")
+    for line in metadata.read_text(encoding="utf-8").splitlines():
+        part = line.removeprefix("Classifier: ").split(" :: ")
+        if part[:2] == ["ChimeraX", "Command"]:
+            command = CommandInfo(part[2], part[3:-1], part[-1])
+            bundle_api.register_command(None, command, session.logger)
+
+
+def run_all(session, out, python, bundle, names):
+    sys.path.insert(0, str(HERE))
+    if bundle != "installed":
+        load_bundle(session, bundle)
+    import support
+
+    support.PYTHON = python
+    with support.settings_kept(session):
+        return run_files(session, support, out, names)
+
+
+def run_files(session, support, out, names):
+    results = {}
+    for file in sorted(HERE.glob("test_*.py")):
+        if names and file.stem not in names:
+            continue
+        module = importlib.import_module(file.stem)
+        for name, function in list(vars(module).items()):
+            if name.startswith("test_") and callable(function):
+                outcome = run_one(session, support, function)
+                results[f"{file.stem}::{name}"] = outcome
+                print(f"{file.stem}::{name} {outcome}", flush=True)
+                Path(out).write_text(json.dumps(results, indent=1))
+    return results
+
+
+def run_one(session, support, function):
+    try:
+        support.fresh(session)
+        function(session)
+    except support.Skipped as reason:
+        return f"skipped: {reason}"
+    except BaseException:
+        return traceback.format_exc()
+    return "passed"
+
+
+if "session" in globals():
+    outcomes = run_all(session, sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])  # noqa: F821
+    broken = [name for name, outcome in outcomes.items() if not outcome.startswith(("passed", "skipped"))]
+    if broken:
+        from chimerax.core.errors import UserError
+
+        raise UserError(f"{len(broken)} of {len(outcomes)} tests failed: {', '.join(broken)}")

@@ -1,0 +1,267 @@
+"""The command `enhance`, with an engine that is quick and fails on demand."""
+
+import json
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from chimerax.core.commands import run
+from support import Skipped, leftovers, open_map, use_fake_engine, use_python, user_error
+
+
+def test_new_model_and_hidden_input(session):
+    use_fake_engine()
+    volume = open_map(session, name="my map")
+    before = volume.full_matrix().copy()
+    results = run(session, "enhance #1 method cryosamu")
+    assert [result.name for result in results] == ["my map cryosamu"]
+    assert results[0] in session.models and results[0] is not volume
+    assert not volume.display and results[0].display
+    assert np.array_equal(volume.full_matrix(), before)
+    assert [surface.level for surface in volume.surfaces] == [0.3]
+    assert leftovers() == []
+
+
+def test_input_stays_shown_if_wanted(session):
+    use_fake_engine()
+    volume = open_map(session)
+    run(session, "enhance #1 hideInput false")
+    assert volume.display
+
+
+def test_options_reach_the_engine(session):
+    from chimerax.map_enhance.engine_job import EnhanceJob
+
+    use_fake_engine()
+    open_map(session)
+    seen = []
+    original = EnhanceJob.finish
+    EnhanceJob.finish = lambda job: (seen.extend(job.reports.values()), original(job))[1]
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as weights:
+        try:
+            run(
+                session,
+                f"enhance #1 method superem resolution 3.7 level 0.5 device cpu gridSpacing 0.8 weights {weights.name}",
+            )
+        finally:
+            EnhanceJob.finish = original
+        assert seen[0]["asked"] == {
+            "method": "superem",
+            "weights": weights.name,
+            "device": "cpu",
+            "grid_spacing": 0.8,
+            "resolution": 3.7,
+        }
+    assert seen[0]["contour_in"] == 0.5
+
+
+def test_contour_is_the_engines(session):
+    use_fake_engine()
+    open_map(session, level=0.42)
+    (result,) = run(session, "enhance #1")
+    assert [surface.level for surface in result.surfaces] == [0.42]
+
+
+def test_lowest_positive_contour_of_several(session):
+    from chimerax.map_enhance.volumes import contour_level
+
+    volume = open_map(session)
+    volume.set_parameters(surface_levels=[-0.2, 0.9, 0.4])
+    assert contour_level(volume) == 0.4
+
+
+def test_several_maps_in_one_worker(session):
+    use_fake_engine()
+    for seed in (1, 2, 3):
+        open_map(session, name=f"map {seed}", seed=seed)
+    answer = run(session, "enhance #1-3", return_json=True)
+    told = json.loads(answer.json_value)["maps"]
+    assert len({item["report"]["worker"] for item in told}) == 1
+    assert [v.name for v in answer.python_value] == ["map 1 superem", "map 2 superem", "map 3 superem"]
+    assert [item["id"] for item in told] == ["4", "5", "6"]
+
+
+def test_model_id(session):
+    use_fake_engine()
+    open_map(session)
+    (result,) = run(session, "enhance #1 modelId 7")
+    assert result.id == (7,)
+
+
+def test_model_id_for_several(session):
+    use_fake_engine()
+    for seed in (1, 2):
+        open_map(session, seed=seed)
+    results = run(session, "enhance #1,2 modelId 7")
+    assert [result.id for result in results] == [(7, 1), (7, 2)]
+
+
+def test_model_id_taken_or_without_parent(session):
+    use_fake_engine()
+    open_map(session)
+    with user_error("modelId #1", "already"):
+        run(session, "enhance #1 modelId 1")
+    with user_error("modelId #8.2", "no model #8"):
+        run(session, "enhance #1 modelId 8.2")
+    assert leftovers() == [] and len(session.models.list(type=type(session.models[0]))) == 1
+
+
+def test_no_map(session):
+    with user_error("no maps"):
+        run(session, "enhance #99")
+
+
+def test_mask_reaches_the_engine(session):
+    use_fake_engine()
+    volume = open_map(session)
+    answer = run(session, "enhance #1 mask #1", return_json=True)
+    masked = json.loads(answer.json_value)["maps"][0]["report"]["masked"]
+    assert masked == int((volume.full_matrix() >= 0.3).sum())
+
+
+def test_mask_elsewhere(session):
+    use_fake_engine()
+    open_map(session)
+    open_map(session, name="far", origin=(500, 0, 0))
+    with user_error("mask", "inside its contour"):
+        run(session, "enhance #1 mask #2")
+    assert leftovers() == []
+
+
+def test_killed_worker(session):
+    use_fake_engine()
+    open_map(session, name="crash")
+    with user_error("killed", "memory"):
+        run(session, "enhance #1")
+    assert leftovers() == []
+    assert session.models[0].display
+
+
+def test_worker_that_fails(session):
+    use_fake_engine()
+    open_map(session, name="garbage")
+    with user_error("exit status 1", "garbage was asked for"):
+        run(session, "enhance #1")
+    assert leftovers() == []
+
+
+def test_out_of_memory(session):
+    use_fake_engine()
+    open_map(session, name="memory")
+    with user_error("memory: out of memory on cpu"):
+        run(session, "enhance #1")
+    assert leftovers() == []
+
+
+def test_bad_map_among_good_ones(session):
+    use_fake_engine()
+    for name in ("one", "bad", "three"):
+        open_map(session, name=name)
+    with user_error("bad: the map is constant"):
+        run(session, "enhance #1-3")
+    names = {model.name for model in session.models}
+    assert {"one superem", "three superem"} <= names and "bad superem" not in names
+
+
+def stop_soon(session, seconds=1.0):
+    """Stop the job as the task manager would, while the command waits."""
+
+    def stop():
+        from chimerax.map_enhance.engine_job import EnhanceJob
+
+        for job in session.tasks.find_by_class(EnhanceJob):
+            job.terminate()
+
+    threading.Timer(seconds, stop).start()
+
+
+def test_stopped_worker(session):
+    use_fake_engine()
+    volume = open_map(session, name="slow")
+    stop_soon(session)
+    began = time.monotonic()
+    with user_error("stopped"):
+        run(session, "enhance #1")
+    assert time.monotonic() - began < 20  # it would take a minute
+    assert leftovers() == [] and volume.display
+    assert len(session.models.list(type=type(volume))) == 1
+    assert workers() == []
+
+
+def test_interrupted_command(session):
+    import signal
+
+    use_fake_engine()
+    open_map(session, name="slow")
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        run(session, "enhance #1")
+    except KeyboardInterrupt:
+        pass
+    else:
+        raise AssertionError("Ctrl-C did not end the command")
+    assert leftovers() == [] and workers() == []
+
+
+def workers():
+    """Command lines of worker processes that still run (where /proc tells)."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return [line for line in lines if "cryomap.worker" in line and "chimerax_enhance_" in line]
+
+
+def test_task_is_listed(session):
+    from chimerax.map_enhance.engine_job import EnhanceJob
+
+    use_fake_engine()
+    open_map(session, name="my map")
+    run(session, "enhance #1")
+    job = session.tasks.find_by_class(EnhanceJob)[-1]
+    assert "my map" in str(job) and "finished" in str(job)
+    assert job.runtime.total_seconds() > 0  # what the Task Manager shows
+
+
+def test_session_round_trip(session):
+    use_fake_engine()
+    volume = open_map(session, origin=(1, 2, 3), rotation=((0, -1, 0), (1, 0, 0), (0, 0, 1)), level=0.37)
+    (result,) = run(session, "enhance #1")
+    values, place = result.full_matrix().copy(), result.data.ijk_to_xyz_transform.matrix.copy()
+    with tempfile.TemporaryDirectory() as folder:
+        run(session, f"save {folder}/round.cxs")
+        run(session, "close session")
+        run(session, f"open {folder}/round.cxs")
+    (restored,) = [model for model in session.models if model.name == "blobs superem"]
+    assert restored is not result
+    assert np.array_equal(restored.full_matrix(), values)
+    assert np.allclose(restored.data.ijk_to_xyz_transform.matrix, place)
+    assert [round(surface.level, 6) for surface in restored.surfaces] == [0.37]
+    (original,) = [model for model in session.models if model.name == volume.name]
+    assert not original.display and restored.display
+
+
+def test_without_torch(session):
+    from chimerax.map_enhance import engine_python
+
+    use_fake_engine()
+    use_python(session, "")
+    if engine_python.private_folder().exists():
+        raise Skipped("this user has the private environment, and so torch")
+    open_map(session)
+    with user_error("enhance install"):
+        run(session, "enhance #1")
+    assert leftovers() == []
+
+
+def test_python_that_is_gone(session):
+    use_fake_engine()
+    use_python(session, "/nowhere/bin/python")
+    open_map(session)
+    with user_error("/nowhere/bin/python", "enhance install"):
+        run(session, "enhance #1")

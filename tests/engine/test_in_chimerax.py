@@ -1,0 +1,89 @@
+"""Runs tests/chimerax in a ChimeraX, found by the environment variable CHIMERAX or on the PATH.
+
+The bundle's wheel is built from a copy and unpacked beside it, so nothing is left in the checkout and the
+ChimeraX stays as it is.
+"""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+TESTS = TOP / "tests" / "chimerax"
+BUNDLE = ("bundle_info.xml", "pyproject.toml", "LICENSE", "src")
+
+
+def names() -> list[str]:
+    """All tests in tests/chimerax, as file::function."""
+    found = []
+    for file in sorted(TESTS.glob("test_*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        found += [f"{file.stem}::{name}" for name in functions if name.startswith("test_")]
+    return found
+
+
+@pytest.fixture(scope="module")
+def chimerax() -> str:
+    named = os.environ.get("CHIMERAX")
+    program = named or shutil.which("chimerax") or shutil.which("ChimeraX")
+    if not program:
+        pytest.skip("no ChimeraX: set CHIMERAX to its program to run the tests inside it")
+    return program
+
+
+def call(chimerax: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [chimerax, "--nogui", "--exit", *arguments], capture_output=True, text=True, timeout=540
+    )
+    return f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def wheel(chimerax: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("bundle")
+    for name in BUNDLE:
+        source, target = TOP / name, copy / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(source, target)
+    told = call(chimerax, "--cmd", f"devel build {copy}")
+    wheels = list(copy.glob("dist/*.whl"))
+    assert len(wheels) == 1, told
+    return wheels[0]
+
+
+@pytest.fixture(scope="module")
+def outcomes(chimerax: str, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("unpacked")
+    zipfile.ZipFile(wheel).extractall(folder)
+    results = folder / "results.json"
+    # Not resolved: the Python of a virtual environment is a link.
+    told = call(chimerax, "--script", f"{TESTS / 'run.py'} {results} {sys.executable} {folder}")
+    assert results.exists(), told
+    return json.loads(results.read_text())
+
+
+def test_wheel_holds_all_of_the_bundle(wheel: Path) -> None:
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    source = TOP / "src"
+    for file in source.rglob("*"):
+        if file.suffix in (".py", ".html", ".safetensors", ".json", ".png"):
+            assert f"chimerax/map_enhance/{file.relative_to(source).as_posix()}" in inside
+    assert not [name for name in inside if "test" in name or name.startswith("scripts")]
+
+
+@pytest.mark.parametrize("name", names())
+def test_inside(outcomes: dict[str, str], name: str) -> None:
+    outcome = outcomes.get(name, "was not run")
+    if outcome.startswith("skipped"):
+        pytest.skip(outcome)
+    assert outcome == "passed", outcome
