@@ -16,6 +16,7 @@ from .errors import InputError
 from .grid import Grid, skew_matrix
 
 MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
+TRANSFORMS = (3, 4)
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,9 @@ def read_map(path: str | os.PathLike) -> DensityMap:
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not a readable MRC/CCP4 map ({error})") from None
     if data is None:
-        mode = int(header.mode)
-        raise InputError(
-            f"{path}: not a readable MRC/CCP4 map (mode {mode}, {_dimensions(header)}; truncated?)"
-        )
+        if int(header.mode) not in (*MODES, *TRANSFORMS):
+            raise InputError(f"{path}: not an MRC/CCP4 map (data mode {int(header.mode)} is unknown)")
+        raise InputError(f"{path}: truncated; its header promises {_dimensions(header)} voxels")
     if np.iscomplexobj(data):
         raise InputError(f"{path}: a Fourier transform (mode {int(header.mode)}), not a density map")
     _require_volume(path, header, data)
@@ -118,6 +118,25 @@ def _from_header(path: Path, header: np.ndarray, data: np.ndarray) -> DensityMap
     return DensityMap(values, Grid(values.shape, step, origin, angles), path.name, frame)
 
 
+def require_writable(path: str | os.PathLike, keep: str | os.PathLike | None = None) -> None:
+    """Refuse an output before the work is done rather than after.
+
+    Args:
+        path: the file to be written.
+        keep: a file that must not be overwritten, the input say.
+
+    Raises:
+        InputError: the folder is missing, the path is a folder, or it is the file to be kept.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; give the name of a file to write")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist")
+    if keep is not None and path.exists() and Path(keep).exists() and path.samefile(keep):
+        raise InputError(f"{path}: is the input; give another name for the output")
+
+
 def write_map(density: DensityMap, path: str | os.PathLike) -> None:
     """Write an MRC2014 file (mode 2; compressed where the name ends in .gz), whole or not at all.
 
@@ -133,8 +152,7 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
     path, grid = Path(path), density.grid
     if not np.allclose(grid.rotation, np.eye(3)):
         raise ValueError("an MRC file can't hold a rotated grid; resample it first")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
+    require_writable(path)
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -189,10 +207,37 @@ def resample(density: DensityMap, grid: Grid, order: int = 1) -> DensityMap:
     # scipy wants the matrix from output to input indices, in array order (z, y, x).
     matrix = (np.linalg.inv(source.axes) @ grid.axes)[::-1, ::-1]
     offset = source.to_indices(np.array(grid.origin))[::-1]
-    diagonal = np.diag(matrix)
-    if np.allclose(matrix, np.diag(diagonal), atol=1e-9):
-        matrix = diagonal
-    values = ndimage.affine_transform(
-        density.values, matrix, offset, grid.shape, np.float32, order=order, mode="grid-constant"
-    )
+    values = np.empty(grid.shape, np.float32)
+    for first in range(0, grid.shape[0], SLAB):
+        part = values[first : first + SLAB]
+        _interpolate(density.values, matrix, offset + matrix[:, 0] * first, part, order)
     return DensityMap(values, grid, density.name)
+
+
+SLAB = 64  # sections; a spline needs its input in float64, so a large map is done in parts
+SPLINE_REACH = 24  # voxels; a cubic spline's coefficients feel a neighbour at this distance by 1e-14
+
+
+def _interpolate(
+    source: np.ndarray, matrix: np.ndarray, offset: np.ndarray, result: np.ndarray, order: int
+) -> None:
+    """Fill `result` with source values at indices matrix @ (z, y, x) + offset, from no more than it takes."""
+    corners = np.indices((2, 2, 2)).reshape(3, 8).T * (np.array(result.shape) - 1) @ matrix.T + offset
+    reach = SPLINE_REACH if order > 1 else 1
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - reach, 0, source.shape)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + reach + 1, 0, source.shape)
+    if (low >= high).any():
+        result[...] = 0
+        return
+    part = source[tuple(map(slice, low, high))]
+    diagonal = np.diag(matrix)
+    is_diagonal = np.allclose(matrix, np.diag(diagonal), atol=1e-9)
+    ndimage.affine_transform(
+        part,
+        diagonal if is_diagonal else matrix,
+        offset - low,
+        result.shape,
+        result,
+        order=order,
+        mode="grid-constant",
+    )

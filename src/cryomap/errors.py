@@ -1,4 +1,4 @@
-"""The one error the engine raises for input it can't use."""
+"""What the engine raises on purpose: for input it can't use, and where its caller asked it to stop."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints the message and exits with 2; in ChimeraX it becomes a `UserError`.
     """
+
+
+class Cancelled(Exception):
+    """Raise it in a progress callback to stop a calculation; nothing is written."""

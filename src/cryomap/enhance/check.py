@@ -1,0 +1,103 @@
+"""What a map must be to be enhanced; anything else is refused with the reason and what to do."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..density import DensityMap
+from ..errors import InputError
+
+SMALLEST_BOX = 8  # voxels
+STEP_RANGE = (0.4, 5.0)  # A
+SPACING_RANGE = (0.2, 5.0)  # A, of a result
+MOST_VOXELS = 2**31
+LABEL_SHARE = 0.9  # of neighbouring voxels having one value
+
+
+def require_enhanceable(density: DensityMap) -> None:
+    """Refuse maps that no method can enhance.
+
+    Raises:
+        InputError: a tiny box, a voxel size outside 0.4 to 5 A, NaN or infinite voxels, a constant map, no
+            positive density, or labels instead of density.
+    """
+    name, grid, values = density.name, density.grid, density.values
+    if min(grid.shape) < SMALLEST_BOX:
+        size = " x ".join(map(str, grid.size))
+        raise InputError(f"{name}: a box of {size} voxels is too small; give at least {SMALLEST_BOX} a side")
+    if not (STEP_RANGE[0] - 1e-3 <= min(grid.step) and max(grid.step) <= STEP_RANGE[1] + 1e-3):
+        step = " x ".join(f"{s:g}" for s in grid.step)
+        raise InputError(
+            f"{name}: voxel size {step} A; the methods take {STEP_RANGE[0]:g} to {STEP_RANGE[1]:g} A. "
+            "Correct the header, or resample the map"
+        )
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = values.size - np.count_nonzero(np.isfinite(values))
+        raise InputError(f"{name}: {bad} voxels are NaN or infinite; repair the map (set them to 0) first")
+    if low == high:
+        raise InputError(f"{name}: every voxel is {low:g}; there is no density in this map")
+    if high <= 0:
+        raise InputError(
+            f"{name}: no positive density ({low:g} to {high:g}); multiply the map by -1 if its contrast is inverted"
+        )
+    if looks_like_labels(values):
+        raise InputError(f"{name}: a mask or segmentation (large regions of one value), not a density map")
+
+
+def require_level(density: DensityMap, level: float) -> None:
+    """Refuse a contour level that encloses nothing or everything.
+
+    Raises:
+        InputError: the level is outside the map's range.
+    """
+    low, high = float(density.values.min()), float(density.values.max())
+    if not low < level < high:
+        raise InputError(
+            f"{density.name}: contour level {level:g} is outside the map's range, {low:g} to {high:g}; "
+            "give the level at which you look at this map"
+        )
+
+
+def require_grid_spacing(density: DensityMap, spacing: float) -> None:
+    """Refuse a grid for the result that is too coarse for the detail, or too fine to hold.
+
+    Raises:
+        InputError: a spacing outside 0.2 to 5 A, or more voxels than 2^31.
+    """
+    low, high = SPACING_RANGE
+    if not low <= spacing <= high:
+        raise InputError(f"grid spacing {spacing:g} A: give {low:g} to {high:g} A")
+    voxels = math.prod(density.grid.cubic(spacing).shape)
+    if voxels > MOST_VOXELS:
+        raise InputError(
+            f"grid spacing {spacing:g} A makes {voxels:,} voxels of {density.name}; give a larger spacing"
+        )
+
+
+def require_resolution(resolution: float) -> None:
+    """Refuse a resolution that no map has.
+
+    Raises:
+        InputError: outside 1 to 50 A.
+    """
+    if not 1 <= resolution <= 50:
+        raise InputError(f"resolution {resolution:g} A: give the map's resolution in A, 1 to 50")
+
+
+def looks_like_labels(values: np.ndarray) -> bool:
+    """Whether neighbouring voxels outside the background mostly have one and the same value.
+
+    Args:
+        values: (z, y, x); the background is their median, or the value around the box's corner.
+    """
+    sections = values[:: max(1, len(values) // 64)]
+    left, right = sections[..., :-1], sections[..., 1:]
+    backgrounds = {float(np.median(sections)), float(values[0, 0, 0])}
+    inside = ~np.isin(left, list(backgrounds)) & ~np.isin(right, list(backgrounds))
+    pairs = np.count_nonzero(inside)
+    if pairs == 0:
+        return len(np.unique(sections)) <= 3
+    return np.count_nonzero(inside & (left == right)) > LABEL_SHARE * pairs

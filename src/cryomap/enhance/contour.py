@@ -1,0 +1,67 @@
+"""Contour levels: a sensible one for a map, the noise, and the level that encloses a given volume."""
+
+from __future__ import annotations
+
+import numpy as np
+
+FLAT_SHARE = 0.1  # of the voxels having one and the same value: the solvent was masked away
+NOISE_SIGMAS = 4.5
+
+
+def default_contour(values: np.ndarray) -> float:
+    """Mean + 1.5 standard deviations, for a map that came without a contour.
+
+    On the 17 maps with models that this was chosen on, it enclosed 0.4 to 2 times the volume of the atoms; the
+    level of the top 1 % of voxels, the other custom, only 0.07 to 0.9, since it depends on how tight the box is.
+    """
+    return float(values.mean(dtype=np.float64) + 1.5 * values.std(dtype=np.float64))
+
+
+def noise_ceiling(values: np.ndarray, most: int = 4_000_000) -> float:
+    """The value that solvent noise doesn't exceed.
+
+    Where a tenth of the voxels share one value the solvent was masked, and that value is returned. Else the
+    solvent is the peak of the histogram, its standard deviation that of the values below the peak (density has
+    no part there), and 4.5 of them above the peak is the ceiling: 3 in 10^6 noise voxels exceed it.
+
+    Args:
+        values: (z, y, x).
+        most: how many voxels to look at, evenly spread.
+    """
+    sample = np.sort(values.reshape(-1)[:: max(1, values.size // most)])
+    changes = np.flatnonzero(np.diff(sample)) + 1
+    runs = np.diff(np.concatenate(([0], changes, [sample.size])))
+    longest = int(runs.argmax())
+    if runs[longest] > FLAT_SHARE * sample.size:
+        return float(sample[changes[longest - 1]] if longest else sample[0])
+    mode = _half_sample_mode(sample)
+    below = sample[sample < mode]
+    sigma = float(np.sqrt(np.mean((below - mode) ** 2, dtype=np.float64))) if below.size else 0.0
+    return mode + NOISE_SIGMAS * sigma
+
+
+def _half_sample_mode(ordered: np.ndarray) -> float:
+    """The mode of sorted values: halve to the densest half while at least 1,000 remain (Bickel & Fruehwirth 2006)."""
+    while ordered.size > 1000:
+        half = ordered.size // 2
+        start = int(np.argmin(ordered[half:] - ordered[: ordered.size - half]))
+        ordered = ordered[start : start + half + 1]
+    return float(np.median(ordered))
+
+
+def enclosed_volume(values: np.ndarray, level: float, voxel_volume: float) -> float:
+    """Volume (A^3) of the voxels at or above a level."""
+    return float(np.count_nonzero(values >= level)) * voxel_volume
+
+
+def level_for_volume(values: np.ndarray, volume: float, voxel_volume: float) -> float:
+    """The level at which voxels of the given volume (A^3) are at or above it; always above 0.
+
+    Returns:
+        The smallest positive value if the volume is more than the positive voxels fill; 0 if there are none.
+    """
+    positive = values[values > 0]
+    if positive.size == 0:
+        return 0.0
+    count = min(positive.size, max(1, round(volume / voxel_volume)))
+    return float(np.partition(positive, positive.size - count)[positive.size - count])

@@ -1,0 +1,25 @@
+"""Our normalisation: the scale of the strong density, whatever else is in the box."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+Array = TypeVar("Array")  # numpy.ndarray or torch.Tensor, any shape
+
+
+def moments(values: Array, low: float = -0.5, high: float = 2.0) -> Array:
+    """Divide by sqrt(sum v^6 / sum v^4) over positive v, and clip to low..high.
+
+    Empty solvent adds nothing to either sum and weak noise hardly does, so that the scale is the same for a
+    chain cut out with a zone mask and for the whole box. Weak negative density is kept: it tells the noise.
+
+    Raises:
+        ValueError: no positive density.
+    """
+    positive = values.clip(0)
+    highest = float(positive.max())
+    if not highest > 0:
+        raise ValueError("no positive density")
+    squared = (positive / highest) ** 2
+    scale = highest * float((squared**3).sum() / (squared**2).sum()) ** 0.5
+    return (values / scale).clip(low, high)

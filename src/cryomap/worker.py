@@ -1,0 +1,174 @@
+"""The worker process: enhances the maps of a job file and reports in JSON lines on standard output.
+
+`PYTHON -m cryomap.worker JOB.json`, started by the ChimeraX side, which has no torch of its own. The job:
+
+    {"maps": [{"name": ..., "values": "x.npy" (z, y, x), "step", "origin", "cell_angles", "rotation": as in Grid,
+               "output": "y.npy", "level": number or null, "resolution": A or null,
+               "mask": "m.npy" (same grid) or null}, ...],
+     "method": "superem", "cryosamu" or null, "weights": path or null, "device": "auto", "cpu", "cuda" or "mps",
+     "grid_spacing": A or null}
+
+Each line is one object whose "event" is log, device, progress, result, error or, last, done. The exit code is 0
+if every map worked, 2 for bad input, 1 otherwise. A signal ends it at once: outputs appear by renaming only.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .density import DensityMap
+from .errors import InputError
+from .grid import Grid
+
+OK, FAILED, BAD_INPUT = 0, 1, 2
+
+
+def main(job_path: str) -> int:
+    """Run the job file; returns the exit code."""
+    # Whatever a library prints must not get between the lines: they alone go to the real standard output.
+    lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def emit(event: str, **content: Any) -> None:
+        print(json.dumps({"event": event, **content}), file=lines, flush=True)
+
+    handler = _LineHandler(emit)
+    logger = logging.getLogger(__package__)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        job = _read_job(job_path)
+        codes = [_run_map(job, index, emit) for index in range(len(job["maps"]))]
+        code = max(codes, key=(OK, BAD_INPUT, FAILED).index)
+    except Exception as error:
+        code = _report_failure(error, None, emit)
+    finally:
+        logger.removeHandler(handler)
+    emit("done")
+    return code
+
+
+class _LineHandler(logging.Handler):
+    """Turns log records into log events."""
+
+    def __init__(self, emit):
+        super().__init__(logging.INFO)
+        self._emit = emit
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._emit("log", message=record.getMessage())
+
+
+def _read_job(path: str) -> dict[str, Any]:
+    try:
+        job = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not job["maps"]:
+            raise InputError(f"{path}: no maps in the job")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a job file ({error!r})") from None
+    return job
+
+
+def _run_map(job: dict[str, Any], index: int, emit) -> int:
+    try:
+        _enhance_map(job, index, emit)
+    except Exception as error:
+        return _report_failure(error, index, emit)
+    return OK
+
+
+def _report_failure(error: Exception, index: int | None, emit) -> int:
+    kind = {InputError: "input", MemoryError: "memory"}.get(type(error), "internal")
+    if kind == "internal":
+        traceback.print_exc()
+    emit("error", map=index, message=str(error) or repr(error), kind=kind)
+    return BAD_INPUT if kind == "input" else FAILED
+
+
+def _enhance_map(job: dict[str, Any], index: int, emit) -> None:
+    from .enhance.run import enhance
+
+    task = job["maps"][index]
+    density = _read_values(task, "values")
+    mask = _read_values(task, "mask") if task.get("mask") else None
+    method = _method(job, task.get("resolution"), emit)
+
+    def progress(done: int, total: int, seconds_left: float) -> None:
+        emit("progress", map=index, done=done, total=total, seconds_left=round(seconds_left, 1))
+
+    level, spacing = task.get("level"), job.get("grid_spacing")
+    result, report = enhance(density, method, level, mask, spacing, progress)
+    _save(task["output"], result.values)
+    grid, facts = vars(result.grid), report.to_dict()
+    emit("result", map=index, output=task["output"], grid=grid, report=facts)
+
+
+def _read_values(task: dict[str, Any], key: str) -> DensityMap:
+    try:
+        values = np.load(task[key], mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{task['name']}: {task[key]} can't be read ({error})") from None
+    if values.ndim != 3:
+        raise InputError(f"{task['name']}: an array of {values.ndim} dimensions, not a map")
+    grid = Grid(
+        values.shape,
+        tuple(task["step"]),
+        tuple(task["origin"]),
+        tuple(task["cell_angles"]),
+        tuple(map(tuple, task["rotation"])),
+    )
+    name = task["name"] if key == "values" else f"mask of {task['name']}"
+    return DensityMap(np.asarray(values, np.float32), grid, name)
+
+
+_methods: dict[str | None, Any] = {}
+
+
+def _method(job: dict[str, Any], resolution: float | None, emit):
+    """The method for a map of that resolution; each one's weights are loaded once."""
+    from .enhance.check import require_resolution
+    from .enhance.methods import choose_method, load_method
+
+    name, weights = job.get("method"), job.get("weights")
+    if resolution is not None:
+        require_resolution(resolution)
+    if name is None and weights is None:
+        name, reason = choose_method(resolution)
+        emit("log", message=reason)
+    if name not in _methods:
+        method = _methods[name] = load_method(name, weights, job.get("device") or "auto")
+        predictor = method.predictor
+        precision = str(predictor.precision).removeprefix("torch.")
+        emit("device", device=predictor.device.type, precision=precision)
+    return _methods[name]
+
+
+def _save(path: str, values: np.ndarray) -> None:
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise InputError(f"{path}: the folder {folder} does not exist")
+    handle, temporary = tempfile.mkstemp(suffix=".part", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            np.save(out, values)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
