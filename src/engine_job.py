@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import tempfile
 import time
@@ -100,7 +101,8 @@ class EnhanceJob(BackgroundTask):
         job = {
             "maps": [self._write_map(number, volume) for number, volume in enumerate(self.maps)],
             "method": wanted.method,
-            "weights": wanted.weights,
+            # The worker has another working directory.
+            "weights": wanted.weights and os.path.abspath(wanted.weights),
             "device": wanted.device,
             "grid_spacing": wanted.grid_spacing,
         }
@@ -239,7 +241,7 @@ class EnhanceJob(BackgroundTask):
         if self.results:
             logger.info(self._table(), is_html=True)
         if self._failures and self.error is None:
-            self.error = UserError("enhance: " + "; ".join(self._failures))
+            self.error = UserError("enhance: " + "; ".join(dict.fromkeys(self._failures)))
 
     def _table(self) -> str:
         rows = "".join(_row(volume, report) for volume, report in self.reports.items())
@@ -256,7 +258,7 @@ _COLUMNS = ("Map", "Method", "Weights", "Device", "Time", "Tiles run", "Contour"
 
 def _row(volume: Volume, report: dict) -> str:
     number = volume.id_string
-    weights = Path(report["weights"]).stem if report.get("weights") else ""
+    weights = Path(report["weights"]).name if report.get("weights") else ""
     levels = [report.get(key) for key in ("contour_out", "contour_in")]
     cells = (
         f'<a href="cxcmd:select #{number}">#{number} {escape(volume.name)}</a>',

@@ -41,16 +41,18 @@ def test_options_reach_the_engine(session):
     original = EnhanceJob.finish
     EnhanceJob.finish = lambda job: (seen.extend(job.reports.values()), original(job))[1]
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as weights:
+        name = os.path.relpath(weights.name)
         try:
             run(
                 session,
-                f"enhance #1 method superem resolution 3.7 level 0.5 device cpu gridSpacing 0.8 weights {weights.name}",
+                "enhance #1 method superem resolution 3.7 level 0.5 device cpu gridSpacing 0.8"
+                f" weights {name}",
             )
         finally:
             EnhanceJob.finish = original
         assert seen[0]["asked"] == {
             "method": "superem",
-            "weights": weights.name,
+            "weights": os.path.abspath(name),
             "device": "cpu",
             "grid_spacing": 0.8,
             "resolution": 3.7,

@@ -1,0 +1,145 @@
+"""`enhance install` and `enhance info`."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from unittest import mock
+
+from chimerax.core.commands import run
+from chimerax.map_enhance import engine_install, engine_python
+from support import PYTHON, leftovers, open_map, use_fake_engine, use_python, user_error
+
+NAMES = ("torch", "numpy", "scipy", "safetensors", "mrcfile", "gemmi")
+
+
+def test_adopted_python_is_remembered(session):
+    use_python(session, "")
+    run(session, f"enhance install python {PYTHON}")
+    assert engine_python.settings(session).python == PYTHON
+    assert engine_python.find_python(session).origin == "chosen"
+
+
+def test_python_without_torch_is_refused(session):
+    bare = engine_python.own_python()
+    if engine_python.find_spec("torch"):
+        return
+    with user_error("torch", bare.path):
+        run(session, f'enhance install python "{bare.path}"')
+    assert engine_python.settings(session).python == PYTHON
+
+
+def test_not_a_python(session):
+    with tempfile.NamedTemporaryFile() as file, user_error("can't run enhance"):
+        run(session, f"enhance install python {file.name}")
+
+
+def test_info(session):
+    found = run(session, "enhance info")
+    assert found["path"] == PYTHON and "cpu" in found["devices"] and found["torch"]
+
+
+def plan(system, machine="x86_64", driver=None, **options):
+    with (
+        mock.patch.object(sys, "platform", system),
+        mock.patch("platform.machine", return_value=machine),
+        mock.patch.object(engine_install, "cuda_of_driver", return_value=driver),
+    ):
+        return engine_install.plan_install(**options)
+
+
+def test_build_for_each_platform(session):
+    index = engine_install.TORCH_INDEX
+    assert (plan("linux").build, plan("linux").index) == ("cpu", index + "cpu")
+    assert plan("linux", driver=(13, 2)).index == index + "cu130"
+    assert plan("linux", driver=(12, 8)).index == index + "cu128"
+    assert plan("win32", driver=(12, 4)).index == index + "cu126"
+    assert (plan("win32").build, plan("win32").index) == ("cpu", "")
+    assert (plan("darwin", "arm64").build, plan("darwin", "arm64").index) == ("mps", "")
+    assert (plan("darwin", "x86_64").build, plan("darwin", "x86_64").index) == ("cpu", "")
+    assert plan("linux", driver=(13, 0), build="cpu").index == index + "cpu"
+    with user_error("no mps build"):
+        plan("linux", build="mps")
+
+
+def test_disk_without_room(session):
+    with (
+        mock.patch("shutil.disk_usage", return_value=mock.Mock(free=1e6)),
+        user_error("GB free"),
+    ):
+        plan("linux")
+
+
+def make_wheels(folder):
+    """Tiny packages under the names the engine needs, so that the installation itself can be run offline."""
+    sources = {name: "" for name in NAMES}
+    sources["torch"] = (
+        "__version__ = '9.9'\n"
+        "class cuda:\n    is_available = staticmethod(lambda: False)\n"
+        "class backends: pass\n"
+    )
+    for name in NAMES:
+        stem = f"{name}-99.0"
+        with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{name}.py", sources[name])
+            wheel.writestr(
+                f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 99.0\n"
+            )
+            wheel.writestr(
+                f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            )
+            wheel.writestr(f"{stem}.dist-info/RECORD", "")
+
+
+def offline(folder):
+    """Pip looks in `folder` and nowhere else, and the private environment lies there."""
+    variables = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": os.devnull}
+    return (
+        mock.patch.dict(os.environ, variables),
+        mock.patch.object(engine_python, "private_folder", return_value=folder / "private"),
+    )
+
+
+def test_install_and_repair(session):
+    use_python(session, "/nowhere/python")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_wheels(folder)
+        variables, place = offline(folder)
+        with variables, place:
+            task = run(session, "enhance install")
+            assert task.found["torch"] == "9.9"
+            python = engine_python.find_python(session)
+            assert python.origin == "private" and python.path.startswith(name)
+            mark = json.loads((folder / "private" / "map_enhance.json").read_text())
+            assert mark["build"] == task.plan.build
+            assert run(session, "enhance install") is None  # nothing to do
+
+            Path(python.path).unlink()
+            os.symlink("/nowhere/python3", python.path)  # as after ChimeraX was removed
+            open_map(session)
+            with user_error("no longer works", "enhance install"):
+                run(session, "enhance #1")
+            run(session, "enhance install")
+            done = subprocess.run(
+                [python.path, "-c", "import torch; print(torch.__version__)"], capture_output=True
+            )
+            assert done.stdout.strip() == b"9.9"
+
+
+def test_failed_install_leaves_nothing(session):
+    use_python(session, "")
+    with tempfile.TemporaryDirectory() as name:
+        variables, place = offline(Path(name))
+        with variables, place:
+            with user_error("enhance install failed", "torch"):
+                run(session, "enhance install")
+            assert not (Path(name) / "private").exists()
+            use_fake_engine()
+            open_map(session)
+            with user_error('type "enhance install"'):
+                run(session, "enhance #1")
+    assert leftovers() == []
