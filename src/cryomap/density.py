@@ -6,6 +6,7 @@ import gzip
 import os
 import tempfile
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from scipy import ndimage
 from .errors import InputError
 from .grid import Grid, skew_matrix
 
-MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
-TRANSFORMS = (3, 4)
+MODES = (0, 1, 2, 6, 12)  # signed bytes, shorts, floats, unsigned shorts, half floats
+TRANSFORM_MODES = (3, 4)
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ def read_map(path: str | os.PathLike) -> DensityMap:
             warnings.simplefilter("ignore")
             with mrcfile.open(path, permissive=True) as mrc:
                 header, data = mrc.header.copy(), mrc.data
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: not a readable MRC/CCP4 map ({error})") from None
     if data is None:
-        if int(header.mode) not in (*MODES, *TRANSFORMS):
+        if int(header.mode) not in MODES + TRANSFORM_MODES:
             raise InputError(f"{path}: not an MRC/CCP4 map (data mode {int(header.mode)} is unknown)")
         raise InputError(f"{path}: truncated; its header promises {_dimensions(header)} voxels")
     if np.iscomplexobj(data):
