@@ -73,7 +73,9 @@ class Generator(nn.Module):
         ]
         self.blocks = nn.Sequential(*(ResidualBlock(channels, d, norm, dropout) for d in chosen))
         self.tail = nn.Sequential(nn.Conv3d(channels, channels, 3, padding=1), nn.PReLU())
-        self.project = nn.Sequential(nn.Conv3d(channels, 1, 3, padding=1), nn.PReLU())
+        self.project = nn.Sequential(nn.Conv3d(channels, 1, 3, padding=1), nn.PReLU(init=1.0))
+        # Training starts from almost empty density, as most of a map is, not from 0.5 everywhere.
+        nn.init.constant_(self.project[0].bias, -1.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 1, z, y, x) to (n, 1, z, y, x)."""
@@ -82,7 +84,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The paper's discriminator: the probability that a cube is a simulated high-resolution one.
+    """The paper's discriminator: whether a cube is a simulated high-resolution one or generated.
 
     Ten 3x3x3 convolutions, 32 channels doubled after every two, each with PReLU, dropout 0.25 and group norm
     (group size 16), then softmax over real and generated. The paper leaves open how the cube shrinks: here
@@ -111,11 +113,7 @@ class Discriminator(nn.Module):
         self.classify = nn.Linear(width, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, 1, z, y, x) cubes to (n,) probabilities of being real."""
-        return self.logits(x).softmax(dim=1)[:, 1]
-
-    def logits(self, x: Tensor) -> Tensor:
-        """(n, 1, z, y, x) cubes to (n, 2): generated, real; for a cross-entropy that doesn't saturate."""
+        """(n, 1, z, y, x) cubes to (n, 2) logits of generated and real; the losses apply the softmax."""
         return self.classify(self.features(x).mean(dim=(2, 3, 4)))
 
 

@@ -1,0 +1,127 @@
+"""What an experiment does to a structure's density, one step a function; boxes have 1 A voxels.
+
+Coefficients are those of `torch.fft.rfftn`; `radius` is |s| in 1/A of each (`atoms_to_density.fourier_radius`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from .randomness import choice, direction, smooth_field, uniform
+
+
+def local_b_factors(
+    positions: Tensor, ranks: Tensor, mean: float, radius: Tensor, shape: tuple[int, int, int], rng: Generator
+) -> Tensor:
+    """B factors (A^2) of the atoms about a mean, so that resolution varies over the map as it does in real ones.
+
+    Three parts: the entry's own order of B factors (loops and termini move), a smooth random field (domains
+    move), and a rise with the distance from a random centre (periphery of a large particle). Their weights
+    are random.
+
+    Args:
+        positions: (n, 3), z, y, x in A from the first voxel.
+        ranks: (n,), 0..1, see `Structure.b_ranks`.
+        mean: wanted mean in A^2.
+    """
+    own, domains, outward = (uniform(0, high, rng) for high in (0.9, 0.5, 0.5))
+    field = smooth_field(radius, shape, uniform(12, 40, rng), rng)
+    size = torch.tensor(shape, device=positions.device)
+    index = positions.round().long().clamp(min=0).minimum(size - 1)
+    domain = field[index[:, 0], index[:, 1], index[:, 2]]
+    centre = size / 2 + direction(rng).to(positions.device) * uniform(0, 60, rng)
+    distance = (positions - centre).norm(dim=1)
+    distance = (distance - distance.mean()) / 40
+    # Ranks are stretched: most atoms are alike, a few per cent are much worse.
+    relative = own * (3 * ranks**3 - 0.75) + domains * domain + outward * distance
+    return mean * (1 + relative).clamp(0.25, 3.5)
+
+
+def solvent_contrast(coefficients: Tensor, radius: Tensor, rng: Generator) -> Tensor:
+    """Weaken the lowest resolutions, as bulk solvent (Babinet: 1 - k exp(-B s^2 / 4)) and the CTF do."""
+    k, b = uniform(0.0, 0.75, rng), uniform(150, 500, rng)
+    return coefficients * (1 - k * torch.exp(-b * radius**2 / 4))
+
+
+def half_map_fsc(radius: Tensor, resolution: float, steepness: float) -> Tensor:
+    """A logistic half-map FSC that passes 0.143 at `resolution` (A)."""
+    crossing = math.log(1 / 0.143 - 1)
+    return torch.sigmoid(-steepness * (radius * resolution - 1) - crossing)
+
+
+def radial_mean(power: Tensor, radius: Tensor, width: float = 0.01) -> Tensor:
+    """Mean of a quantity over shells of the given width (1/A), put back on every coefficient."""
+    shell = (radius / width).round().long()
+    count = torch.bincount(shell.flatten()).clamp(min=1)
+    total = torch.bincount(shell.flatten(), power.flatten())
+    return (total / count)[shell].to(power.dtype)
+
+
+def noise(
+    coefficients: Tensor,
+    radius: Tensor,
+    fsc: Tensor,
+    filled: float,
+    shape: tuple[int, int, int],
+    rng: Generator,
+) -> Tensor:
+    """Noise with the spectrum that an FSC implies: power = signal power x (1 - FSC) / (2 FSC) of the full map.
+
+    The full map averages two halves, so that its signal-to-noise ratio is 2 FSC / (1 - FSC) of the half maps.
+    Shell powers are those of the signal in the box; the FSC is measured inside a mask that fills the fraction
+    `filled` of the box, while noise fills all of it, hence the division.
+
+    Returns:
+        Coefficients of the noise.
+    """
+    signal = radial_mean(coefficients.abs() ** 2, radius)
+    fsc = fsc.clamp(0.004, 0.999)
+    power = signal * (1 - fsc) / (2 * fsc) / filled
+    white = torch.fft.rfftn(torch.randn(shape, generator=rng).to(radius.device), norm="ortho")
+    return white * power.sqrt()
+
+
+def anisotropy(radius: Tensor, shape: tuple[int, int, int], rng: Generator) -> Tensor:
+    """Amplitude factors of a map with preferred orientations: up to 150 A^2 more B along one direction."""
+    axis = direction(rng).to(radius.device)
+    z, y, x = (torch.fft.fftfreq(n, device=radius.device) for n in shape)
+    x = x[: shape[2] // 2 + 1]
+    along = z[:, None, None] * axis[0] + y[None, :, None] * axis[1] + x[None, None, :] * axis[2]
+    return torch.exp(-uniform(20, 150, rng) * along**2 / 4)
+
+
+def sharpen(radius: Tensor, fsc: Tensor, resolution: float, remaining: float, rng: Generator) -> Tensor:
+    """Amplitude factors of the post-processing: a global B, usually sharpening, FSC weights, a low-pass filter.
+
+    `remaining` is the B factor (A^2) of the signal before; programs take back some or all of it, a few too
+    much, and some maps are deposited unsharpened. Most weight by sqrt(2 FSC / (1 + FSC)) (Rosenthal &
+    Henderson 2003) and filter at about the resolution.
+    """
+    kind = choice(10, rng)
+    if kind < 2:
+        b = uniform(0, 60, rng)
+    elif kind < 8:
+        b = -remaining * uniform(0.2, 0.9, rng)
+    else:
+        b = -remaining * uniform(0.9, 1.3, rng)
+    factor = torch.exp(-b * radius**2 / 4)
+    # Sharpening stops at the resolution even in maps that aren't filtered there.
+    factor = factor.clamp(max=max(1.0, math.exp(-b / (2 * resolution) ** 2)))
+    if choice(10, rng) < 7:
+        factor = factor * (2 * fsc / (1 + fsc)).sqrt()
+    if choice(10, rng) < 8:
+        cutoff = 1 / (resolution * uniform(0.85, 1.1, rng))
+        factor = factor * torch.sigmoid((cutoff - radius) / uniform(0.004, 0.02, rng))
+    return factor
+
+
+def coarse_voxels(values: Tensor, rng: Generator) -> Tensor:
+    """The blur of a map that was sampled at 1.05 to 2 A with another phase and resampled trilinearly to 1 A."""
+    step = uniform(1.05, 2.0, rng)
+    n = [max(4, int(size / step)) for size in values.shape]
+    coarse = functional.interpolate(values[None, None], size=n, mode="trilinear", align_corners=True)
+    return functional.interpolate(coarse, size=values.shape, mode="trilinear", align_corners=True)[0, 0]

@@ -1,0 +1,220 @@
+"""A simulated experiment: from the atoms of a structure to a map as a microscope gives it, and the target beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from cryomap.enhance.normalize import NORMALIZATIONS
+
+from . import degrade, surroundings
+from .atoms_to_density import fourier_radius, structure_density, target_density
+from .randomness import chance, choice, rotation, uniform
+from .structures import POLYMERS, Structure
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is simulated.
+
+    Attributes:
+        resolution: lowest and highest resolution (A), drawn evenly in 1/d between d and d^2's spacing.
+        target_sigma: width (A) of the target's Gaussians.
+        box: edge of the simulated box in voxels of 1 A.
+        normalization: name in `NORMALIZATIONS` for the input.
+        target_scale: target densities are divided by this many heights of a lone carbon, then clipped to 1.
+        zone, soft_mask, neighbour, detergent, blobs, anisotropic, coarse, solvent: probabilities of each.
+    """
+
+    resolution: tuple[float, float] = (3.0, 6.0)
+    target_sigma: float = 0.866
+    box: int = 96
+    normalization: str = "moments"
+    target_scale: float = 4.0
+    zone: float = 0.4
+    soft_mask: float = 0.25
+    neighbour: float = 0.4
+    detergent: float = 0.12
+    blobs: float = 0.2
+    anisotropic: float = 0.2
+    coarse: float = 0.25
+    solvent: float = 0.7
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A pair to learn from, both float32 (z, y, x).
+
+    Attributes:
+        observed: the map, normalised.
+        target: what the network should give, 0..1.
+        resolution: in A.
+        story: what was done, for the contact sheet.
+    """
+
+    observed: Tensor
+    target: Tensor
+    resolution: float
+    story: str
+
+
+def simulate(
+    structures: Sequence[Structure], settings: Settings, rng: Generator, device: torch.device | str = "cpu"
+) -> Experiment:
+    """One experiment on a random part of a random structure.
+
+    A structure is drawn with a chance that grows with its size (large ones hold more different parts).
+    """
+    sizes = torch.tensor([min(len(s), 40000) for s in structures]).sqrt()
+    scene = _scene(structures, int(torch.multinomial(sizes, 1, generator=rng)), settings, rng, device)
+    shape, radius = (settings.box,) * 3, _radius(settings.box, str(device))
+    low, high = settings.resolution
+    resolution = uniform(low, high, rng)
+    story = [f"{scene.name} {resolution:.1f} A"]
+
+    b_mean = resolution**2 * uniform(3, 13, rng)
+    b = degrade.local_b_factors(scene.positions, scene.ranks, b_mean, radius, shape, rng)
+    signal = structure_density(scene.positions, scene.atomic_numbers, b, radius, shape)
+    molecule = surroundings.near(scene.positions, 2.5, radius, shape)
+    filled = float(molecule.float().mean())
+    signal = _add_disorder(signal, molecule, settings, radius, shape, rng, story)
+    if chance(settings.solvent, rng):
+        signal = degrade.solvent_contrast(signal, radius, rng)
+
+    fsc = degrade.half_map_fsc(radius, resolution, uniform(5, 14, rng))
+    masked = min(1.0, max(0.05, filled * uniform(2, 4, rng)))
+    observed = signal + degrade.noise(signal, radius, fsc, masked, shape, rng)
+    observed = observed * degrade.sharpen(radius, fsc, resolution, b_mean, rng)
+    if chance(settings.anisotropic, rng):
+        observed = observed * degrade.anisotropy(radius, shape, rng)
+        story.append("anisotropic")
+    observed = torch.fft.irfftn(observed, s=shape)
+
+    target = target_density(
+        scene.positions[scene.wanted],
+        scene.atomic_numbers[scene.wanted],
+        settings.target_sigma,
+        radius,
+        shape,
+    )
+    observed = _mask(observed, scene, molecule, settings, radius, shape, rng, story)
+    if chance(settings.coarse, rng):
+        observed = degrade.coarse_voxels(observed, rng)
+        story.append("coarse voxels")
+    observed = NORMALIZATIONS[settings.normalization](observed * uniform(0.8, 1.25, rng))
+    target = (target / settings.target_scale).clamp(max=1)
+    return Experiment(observed, target, resolution, ", ".join(story))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Atoms in the box; `wanted` (n,) bool says which the target shows, `chosen` which a zone mask keeps."""
+
+    name: str
+    positions: Tensor
+    atomic_numbers: Tensor
+    ranks: Tensor
+    wanted: Tensor
+    zoned: bool
+
+
+def _scene(
+    structures: Sequence[Structure],
+    index: int,
+    settings: Settings,
+    rng: Generator,
+    device: torch.device | str,
+) -> Scene:
+    s = structures[index]
+    turn = rotation(rng)
+    positions = s.positions @ turn.T
+    atom = choice(len(s), rng)
+    jitter = (torch.rand(3, generator=rng) - 0.5) * settings.box * 0.5
+    shift = settings.box / 2 - positions[atom] + jitter
+    positions = positions + shift
+    parts = [(positions, s.atomic_numbers, s.b_ranks, s.kinds, s.chains)]
+    if chance(settings.neighbour, rng):
+        other = structures[choice(len(structures), rng)]
+        moved = surroundings.beside(positions, other.positions @ rotation(rng).T, rng)
+        parts.append((moved, other.atomic_numbers, other.b_ranks, other.kinds, other.chains + 1000))
+    positions, numbers, ranks, kinds, chains = (torch.cat(c) for c in zip(*parts, strict=True))
+    inside = ((positions > -6) & (positions < settings.box + 5)).all(dim=1)
+    zoned = chance(settings.zone, rng)
+    wanted = torch.ones(len(positions), dtype=torch.bool)
+    if zoned:
+        wanted = _zone_selection(positions, kinds, chains, int(s.chains[atom]))
+    positions, numbers, ranks, wanted = (t[inside].to(device) for t in (positions, numbers, ranks, wanted))
+    return Scene(s.pdb_id, positions, numbers, ranks, wanted, zoned)
+
+
+def _zone_selection(positions: Tensor, kinds: Tensor, chains: Tensor, chain: int) -> Tensor:
+    """One chain, and whatever isn't polymer within 4 A of it: a ligand belongs to the protein that binds it."""
+    polymer = torch.isin(kinds, torch.tensor(POLYMERS, dtype=kinds.dtype))
+    mine = (chains == chain) & polymer
+    if not mine.any():
+        return chains == chain
+    loose = (~polymer).nonzero()[:, 0]
+    if len(loose):
+        nearest = torch.cdist(positions[loose], positions[mine]).amin(dim=1)
+        mine[loose[nearest < 4]] = True
+    return mine
+
+
+def _add_disorder(
+    signal: Tensor,
+    molecule: Tensor,
+    settings: Settings,
+    radius: Tensor,
+    shape: tuple,
+    rng: Generator,
+    story: list,
+) -> Tensor:
+    level = (
+        float(torch.fft.irfftn(signal * (radius < 0.1), s=shape)[molecule].mean()) if molecule.any() else 0
+    )
+    extra = None
+    if chance(settings.detergent, rng):
+        extra = surroundings.detergent(molecule, level, radius, shape, rng)
+        story.append("detergent")
+    if chance(settings.blobs, rng):
+        blobs = surroundings.blobs(shape, level, rng, radius.device)
+        extra = blobs if extra is None else extra + blobs
+        story.append("blobs")
+    return signal if extra is None else signal + torch.fft.rfftn(extra)
+
+
+def _mask(
+    observed: Tensor,
+    scene: Scene,
+    molecule: Tensor,
+    settings: Settings,
+    radius: Tensor,
+    shape: tuple,
+    rng: Generator,
+    story: list,
+) -> Tensor:
+    if scene.zoned and scene.wanted.any():
+        observed = observed * surroundings.near(
+            scene.positions[scene.wanted], uniform(3, 6, rng), radius, shape
+        )
+        story.append("zone mask")
+        if chance(0.4, rng):
+            observed = observed.clamp(min=0)
+            story.append("positive only")
+    elif chance(settings.soft_mask, rng):
+        wide = surroundings.near(scene.positions, uniform(5, 12, rng), radius, shape)
+        observed = observed * surroundings.soft_edge(wide, uniform(2, 6, rng), radius)
+        story.append("soft mask")
+    return observed
+
+
+_RADII: dict[tuple[int, str], Tensor] = {}
+
+
+def _radius(box: int, device: str) -> Tensor:
+    if (box, device) not in _RADII:
+        _RADII[box, device] = fourier_radius((box,) * 3, device)
+    return _RADII[box, device]

@@ -1,0 +1,55 @@
+"""What training minimises."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def sum_of_squares(output: Tensor, target: Tensor) -> Tensor:
+    """SuperEM equation 3: squared error summed over a cube; the mean of the cubes."""
+    return ((output - target) ** 2).flatten(1).sum(dim=1).mean()
+
+
+def mean_square(output: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error. Its minimum is the mean of what the density could be, where it is uncertain."""
+    return functional.mse_loss(output, target)
+
+
+def smooth_l1(output: Tensor, target: Tensor) -> Tensor:
+    """CryoSAMU equation 7."""
+    return functional.smooth_l1_loss(output, target)
+
+
+CONTENT = {"sum_of_squares": sum_of_squares, "mean_square": mean_square, "smooth_l1": smooth_l1}
+
+
+def correlation_loss(output: Tensor, target: Tensor, enough: float = 0.02) -> Tensor:
+    """1 - Pearson correlation of each cube, mean over cubes; cubes with hardly any target don't count.
+
+    Args:
+        output: (n, 1, z, y, x).
+        target: the same shape.
+        enough: standard deviation of the target from which a cube counts.
+    """
+    a, b = output.flatten(1), target.flatten(1)
+    a, b = a - a.mean(dim=1, keepdim=True), b - b.mean(dim=1, keepdim=True)
+    deviation = (b**2).mean(dim=1).sqrt()
+    correlation = (a * b).sum(dim=1) / ((a**2).sum(dim=1) * (b**2).sum(dim=1) + 1e-6).sqrt()
+    counts = (deviation > enough).float()
+    return ((1 - correlation) * counts).sum() / counts.sum().clamp(min=1)
+
+
+def adversarial_loss(logits: Tensor) -> Tensor:
+    """SuperEM equation 4: -D(G(LR)), D the probability of being real, from the discriminator's (n, 2) logits."""
+    return -logits.softmax(dim=1)[:, 1].mean()
+
+
+def discriminator_loss(real_logits: Tensor, generated_logits: Tensor) -> Tensor:
+    """Cross-entropy of the discriminator, the negative of what it maximises in SuperEM equation 1."""
+    real = functional.cross_entropy(real_logits, torch.ones_like(real_logits[:, 0], dtype=torch.long))
+    generated = functional.cross_entropy(
+        generated_logits, torch.zeros_like(generated_logits[:, 0], dtype=torch.long)
+    )
+    return real + generated

@@ -1,0 +1,49 @@
+"""Random numbers and smooth random fields, from one torch.Generator, so that a seed fixes an experiment."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+
+def uniform(low: float, high: float, rng: Generator) -> float:
+    """A number between low and high."""
+    return low + (high - low) * float(torch.rand((), generator=rng))
+
+
+def chance(probability: float, rng: Generator) -> bool:
+    """True with this probability."""
+    return float(torch.rand((), generator=rng)) < probability
+
+
+def choice(n: int, rng: Generator) -> int:
+    """A whole number from 0 to n - 1."""
+    return int(torch.randint(n, (), generator=rng))
+
+
+def rotation(rng: Generator) -> Tensor:
+    """A uniformly distributed 3 x 3 rotation matrix (a normalised random quaternion)."""
+    w, x, y, z = torch.nn.functional.normalize(torch.randn(4, generator=rng), dim=0).tolist()
+    return torch.tensor(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def direction(rng: Generator) -> Tensor:
+    """A uniformly distributed unit vector (3,)."""
+    return torch.nn.functional.normalize(torch.randn(3, generator=rng), dim=0)
+
+
+def smooth_field(radius: Tensor, shape: tuple[int, int, int], length: float, rng: Generator) -> Tensor:
+    """A random field (z, y, x) of mean 0 and variance 1 that varies over about `length` A."""
+    white = torch.randn(shape, generator=rng).to(radius.device)
+    spectrum = torch.fft.rfftn(white) * torch.exp(-0.5 * (math.pi * length * radius) ** 2)
+    spectrum[0, 0, 0] = 0
+    field = torch.fft.irfftn(spectrum, s=shape)
+    return field / field.std().clamp_min(1e-6)

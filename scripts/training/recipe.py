@@ -1,0 +1,120 @@
+"""A training recipe: one TOML file a method."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from cryomap.errors import InputError
+from cryomap.networks.card import Card
+
+from .experiment import Settings
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Weights of the parts of the loss; `content` names a function in `losses.CONTENT`."""
+
+    content: str = "mean_square"
+    content_weight: float = 1.0
+    correlation: float = 0.0
+    adversarial: float = 0.0
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How the loss is minimised.
+
+    Attributes:
+        optimiser: "adam" or "adamw".
+        rate: learning rate.
+        weight_decay: of AdamW.
+        schedule: "constant" or "cosine" (to zero over `steps`).
+        warm_up: steps over which the rate rises from zero.
+        steps: length of the training.
+        clip: largest norm of the gradient; 0 for none.
+        average: decay of the exponential moving average of the weights, which is what gets saved; 0 for none.
+        batch: experiments (simulated) or cubes (pairs) a step, over all processes.
+        cubes_per_box: cubes cut from one simulated experiment.
+    """
+
+    optimiser: str = "adamw"
+    rate: float = 1e-3
+    weight_decay: float = 0.01
+    schedule: str = "constant"
+    warm_up: int = 0
+    steps: int = 100_000
+    clip: float = 0.0
+    average: float = 0.999
+    batch: int = 2
+    cubes_per_box: int = 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe.
+
+    Attributes:
+        method: "superem" or "cryosamu".
+        cube: edge of the training cubes in voxels.
+        network: keyword arguments of the method's network.
+        run: how the weights are to be run: the card's margin, stride, blend, interpolation.
+        data: what is simulated.
+        loss, optimise: see there.
+        notes: goes into the card.
+    """
+
+    method: str
+    cube: int
+    network: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    data: Settings = field(default_factory=Settings)
+    loss: Loss = field(default_factory=Loss)
+    optimise: Optimisation = field(default_factory=Optimisation)
+    notes: str = ""
+
+    def card(self, version: str, training: dict[str, Any]) -> Card:
+        """The card of weights made by this recipe."""
+        return Card(
+            method=self.method,
+            version=version,
+            architecture={"name": self.method, "arguments": self.network},
+            tile=self.run.get("tile", self.cube),
+            margin=self.run.get("margin", 0),
+            stride=self.run.get("stride", self.cube // 2),
+            blend=self.run.get("blend", "smooth"),
+            normalization={"name": self.data.normalization},
+            interpolation=self.run.get("interpolation", 1),
+            resolution=self.data.resolution,
+            training={**training, "recipe": asdict(self)},
+            notes=self.notes,
+        )
+
+
+def read_recipe(path: str | os.PathLike) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        InputError: no such file, not TOML, or a key that isn't known.
+    """
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        data = content.get("data", {})
+        if "resolution" in data:
+            data["resolution"] = tuple(data["resolution"])
+        parts = {"data": Settings(**data), "loss": Loss(**content.get("loss", {}))}
+        parts["optimise"] = Optimisation(**content.get("optimise", {}))
+        rest = {key: value for key, value in content.items() if key not in parts}
+        unknown = set(rest) - {f.name for f in fields(Recipe)}
+        if unknown:
+            raise TypeError(f"unknown key {sorted(unknown)[0]!r}")
+        return Recipe(**rest, **parts)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such recipe") from None
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise InputError(f"{path}: not a usable recipe ({error})") from None

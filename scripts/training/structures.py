@@ -1,0 +1,140 @@
+"""The structures that simulated experiments start from: packed into one small file, split by entry."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryomap.atoms import KINDS, read_model
+from cryomap.errors import InputError
+
+POLYMERS = (KINDS.index("protein"), KINDS.index("nucleic"))
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The heavy atoms of one entry, waters left out.
+
+    Attributes:
+        pdb_id: the entry.
+        positions: float32 (n, 3), x, y, z in A.
+        atomic_numbers: uint8 (n,).
+        b_ranks: float32 (n,), each atom's rank by B factor within the entry, 0 (rigid) to 1.
+        kinds: uint8 (n,), index into `cryomap.atoms.KINDS`.
+        chains: int32 (n,), number of the chain.
+    """
+
+    pdb_id: str
+    positions: Tensor
+    atomic_numbers: Tensor
+    b_ranks: Tensor
+    kinds: Tensor
+    chains: Tensor
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+def read_structure(path: str | os.PathLike) -> Structure:
+    """One entry from a PDB or mmCIF file: first conformations, no hydrogens, no waters.
+
+    Raises:
+        InputError: not a model, or nothing left of it.
+    """
+    model = read_model(path)
+    kinds = np.array([KINDS.index(r.kind) for r in model.residues], np.uint8)[model.residue_indices]
+    names = [r.chain_id for r in model.residues]
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    chains = np.array([numbers[name] for name in names], np.int32)[model.residue_indices]
+    keep = (model.atomic_numbers > 1) & (kinds != KINDS.index("water")) & (model.occupancies > 0)
+    keep &= np.isin(model.alt_locs, ["", "A", "1"])
+    if not keep.any():
+        raise InputError(f"{path}: no heavy atoms besides water")
+    order = np.argsort(np.argsort(model.b_factors[keep], kind="stable"))
+    return Structure(
+        Path(path).name.split(".")[0],
+        torch.from_numpy(model.positions[keep].astype(np.float32)),
+        torch.from_numpy(model.atomic_numbers[keep]),
+        torch.from_numpy((order / max(1, keep.sum() - 1)).astype(np.float32)),
+        torch.from_numpy(kinds[keep]),
+        torch.from_numpy(chains[keep]),
+    )
+
+
+def pack(structures: list[Structure], path: str | os.PathLike) -> None:
+    """Write structures into one compressed file; positions to 0.01 A, about the centre of each."""
+    lengths = np.array([len(s) for s in structures])
+    centred = [((s.positions - s.positions.mean(0)) * 100).round().short() for s in structures]
+    columns = {
+        "positions": torch.cat(centred),
+        "atomic_numbers": torch.cat([s.atomic_numbers for s in structures]),
+        "b_ranks": torch.cat([(s.b_ranks * 255).byte() for s in structures]),
+        "kinds": torch.cat([s.kinds for s in structures]),
+        "chains": torch.cat([s.chains.short() for s in structures]),
+    }
+    arrays = {key: value.numpy() for key, value in columns.items()}
+    temporary = Path(path).with_suffix(".part.npz")
+    np.savez_compressed(
+        temporary, lengths=lengths, pdb_ids=np.array([s.pdb_id for s in structures]), **arrays
+    )
+    os.replace(temporary, path)
+
+
+def unpack(path: str | os.PathLike) -> list[Structure]:
+    """Read what `pack` wrote.
+
+    Raises:
+        InputError: no such file, or not a pack.
+    """
+    try:
+        with np.load(path) as file:
+            data = {key: file[key] for key in file.files}
+        ends = np.cumsum(data["lengths"])
+        slices = [slice(end - n, end) for n, end in zip(data["lengths"], ends, strict=True)]
+        return [
+            Structure(
+                str(pdb_id),
+                torch.from_numpy(data["positions"][part].astype(np.float32) / 100),
+                torch.from_numpy(data["atomic_numbers"][part]),
+                torch.from_numpy(data["b_ranks"][part].astype(np.float32) / 255),
+                torch.from_numpy(data["kinds"][part]),
+                torch.from_numpy(data["chains"][part].astype(np.int32)),
+            )
+            for pdb_id, part in zip(data["pdb_ids"], slices, strict=True)
+        ]
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: not a pack of structures ({error})") from None
+
+
+def pack_folder(folder: str | os.PathLike, path: str | os.PathLike) -> list[str]:
+    """Pack every structure of a folder; returns a line for each file that had to be left out."""
+    structures, left_out = [], []
+    for file in sorted(Path(folder).iterdir()):
+        if not any(end in file.name for end in (".pdb", ".cif", ".ent")):
+            continue
+        try:
+            structure = read_structure(file)
+            if float(structure.positions.sub(structure.positions.mean(0)).abs().max()) > 320:
+                raise InputError(f"{file}: wider than 640 A")
+            structures.append(structure)
+        except InputError as error:
+            left_out.append(str(error))
+    if not structures:
+        raise InputError(f"{folder}: no structures (.pdb, .cif, .ent, plain or .gz)")
+    pack(structures, path)
+    return left_out
+
+
+def split(structures: list[Structure], validation: float = 0.08) -> tuple[list[Structure], list[Structure]]:
+    """Training and validation entries; by a hash of the id, so that it never changes with the list."""
+    held_out = {
+        s.pdb_id for s in structures if zlib.crc32(s.pdb_id.lower().encode()) % 1000 < 1000 * validation
+    }
+    training = [s for s in structures if s.pdb_id not in held_out]
+    return training, [s for s in structures if s.pdb_id in held_out]
