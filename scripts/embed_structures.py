@@ -8,9 +8,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -19,10 +17,10 @@ import numpy as np
 
 from cryomap.atoms import read_model
 from cryomap.errors import InputError
+from training.atomic import replacing
 from training.checksums import digest
 from training.embedding import backbones, structural_embedding
-
-MODEL_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".pdb.gz", ".ent.gz", ".cif.gz", ".mmcif.gz")
+from training.entries import MODEL_ENDINGS
 
 
 def structures(source: Path) -> dict[str, Path]:
@@ -48,21 +46,12 @@ def save(embedding: np.ndarray, record: dict, path: Path) -> None:
     """Write an embedding and, after it, the record that says what it was made from.
 
     Raises:
-        InputError: the folder can't be written, or the disk is full.
+        WriteError: the folder can't be written, or the disk is full.
     """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as out:
-            np.save(out, embedding)
-        os.replace(temporary, path)
-        path.with_suffix(".json").write_text(json.dumps(record))
-    except OSError as error:
-        raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+    with replacing(path, "wb") as out:
+        np.save(out, embedding)
+    with replacing(path.with_suffix(".json")) as out:
+        json.dump(record, out)
 
 
 def is_cached(path: Path, record: dict) -> bool:

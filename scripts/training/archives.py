@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 from cryomap.errors import InputError
+
+from .checksums import Checksum
+from .download import fetch
+from .entries import Entry, emdb_number
 
 EMDB_SERVERS = (
     "https://ftp.ebi.ac.uk/pub/databases/emdb/structures",
@@ -21,16 +26,81 @@ PDB_SERVERS = (
 )
 
 
-def emdb_number(emdb_id: str) -> str:
-    """The digits of an EMDB id, at least four: EMD-93, emd_0093 and 93 are all "0093".
+@dataclass(frozen=True)
+class Sources:
+    """Where an entry's files come from, and go to.
+
+    Attributes:
+        folder: for what is downloaded.
+        emdb: base URLs, in order of preference.
+        pdb: base URLs, in order of preference.
+        checksums: known beforehand, by file name.
+        attempts: per server and file.
+    """
+
+    folder: Path
+    emdb: tuple[str, ...] = EMDB_SERVERS
+    pdb: tuple[str, ...] = PDB_SERVERS
+    checksums: dict[str, Checksum] = field(default_factory=dict)
+    attempts: int = 6
+
+
+@dataclass(frozen=True)
+class Located:
+    """An entry whose files are here and whose resolution (A) is known."""
+
+    name: str
+    map_file: str
+    model_file: str
+    resolution: float
+
+
+def located(entry: Entry, sources: Sources) -> Located:
+    """Bring an entry's files here, as far as they aren't.
 
     Raises:
-        InputError: not an EMDB id.
+        InputError: neither file nor id of the map or of the model, a file that is not there or can't be
+            downloaded, or no resolution to be found.
     """
-    match = re.fullmatch(r"(?:EMD[-_]?)?(\d{1,6})", emdb_id.strip(), re.IGNORECASE)
-    if not match:
-        raise InputError(f"{emdb_id!r} is not an EMDB id such as EMD-30342")
-    return match[1].lstrip("0").zfill(4)
+
+    def bring(urls: list[str]) -> str:
+        name = urls[0].rpartition("/")[2]
+        checksum = sources.checksums.get(name)
+        return str(fetch(urls, sources.folder / name, checksum, sources.attempts))
+
+    for path in (entry.map_file, entry.model_file):
+        if path and not Path(path).is_file():
+            raise InputError(f"{path}: no such file")
+    if not (entry.map_file or entry.emdb_id):
+        raise InputError("neither a map file nor an EMDB id")
+    if not (entry.model_file or entry.pdb_id):
+        raise InputError("neither a model file nor a PDB id")
+    model_file = (
+        str(Path(entry.model_file).resolve())
+        if entry.model_file
+        else bring(model_urls(entry.pdb_id, sources.pdb))
+    )
+    map_file = (
+        str(Path(entry.map_file).resolve())
+        if entry.map_file
+        else bring(map_urls(entry.emdb_id, sources.emdb))
+    )
+    resolution = entry.resolution or _look_up_resolution(entry, model_file, bring, sources)
+    return Located(entry.name, str(Path(map_file).resolve()), str(Path(model_file).resolve()), resolution)
+
+
+def _look_up_resolution(entry: Entry, model_file: str, bring, sources: Sources) -> float:
+    if entry.emdb_id and not entry.map_file:
+        return header_resolution(bring(header_urls(entry.emdb_id, sources.emdb)))
+    import gemmi
+
+    try:
+        resolution = gemmi.read_structure(model_file).resolution
+    except (ValueError, RuntimeError, OSError) as error:
+        raise InputError(f"{model_file}: not a readable atomic model ({error})") from None
+    if not resolution > 0:
+        raise InputError(f"{model_file}: names no resolution; give resolution_A in a list of entries")
+    return resolution
 
 
 def map_urls(emdb_id: str, servers: tuple[str, ...] = EMDB_SERVERS) -> list[str]:

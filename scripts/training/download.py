@@ -20,6 +20,7 @@ from pathlib import Path
 
 from cryomap.errors import InputError
 
+from .atomic import WriteError
 from .checksums import Checksum, announced_checksums, digest, fault, read_checksums
 
 BLOCK = 1 << 20
@@ -60,7 +61,8 @@ def fetch(
         timeout: seconds without a byte after which a transfer counts as broken.
 
     Raises:
-        InputError: no server has the file, it fails its checks on each, or it can't be written (disk full).
+        InputError: no server has the file, or it fails its checks on each.
+        WriteError: it can't be written (disk full).
     """
     path, causes = Path(path), []
     if path.is_file() and _still_good(path, checksum):
@@ -183,7 +185,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(
+        raise WriteError(
             f"{path.parent}: can't be written ({error.strerror or error}); what has come so far is kept, and "
             "another run goes on from there"
         ) from None

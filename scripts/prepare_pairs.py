@@ -1,0 +1,215 @@
+"""Experimental pairs to train on: maps of EMDB with the models of the PDB, or a folder of one's own.
+
+Entries are downloaded (or taken from a folder), filtered as the method's paper does, brought to a 1 A grid, and
+cut into cubes, split by entry. It may be stopped and started again at any time: what is done is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from cryomap.errors import InputError
+from training import archives, examine
+from training.atomic import WriteError, replacing
+from training.checksums import read_checksums
+from training.entries import LISTS, SPLITS, Entry, read_list, scan_folder
+from training.identity import redundant, relatives
+from training.pair_files import write_index
+from training.pair_recipes import PAIR_RECIPES, PairRecipe, with_changes
+
+
+def wanted_entries(options: argparse.Namespace) -> list[Entry]:
+    """The entries that the command line asks for.
+
+    Raises:
+        InputError: a list or folder can't be read, or nothing is left.
+    """
+    if options.folder and not options.list:
+        entries = scan_folder(options.folder)
+    else:
+        entries = read_list(options.list or LISTS / f"{options.method}.tsv", options.folder)
+    only = {name.strip().upper() for name in options.only.split(",") if name.strip()}
+    splits = [s.strip() for s in options.splits.split(",") if s.strip()]
+    if set(splits) - set(SPLITS):
+        raise InputError(f"--splits {options.splits}: must be of {', '.join(SPLITS)}")
+    chosen = [e for e in entries if e.split in splits]
+    chosen = [e for e in chosen if not only or {e.name.upper(), e.emdb_id.upper(), e.pdb_id.upper()} & only]
+    if not chosen:
+        raise InputError("no entry of the list is asked for (--only, --splits)")
+    return chosen
+
+
+def sources(options: argparse.Namespace) -> archives.Sources:
+    """Where files come from and go to."""
+    return archives.Sources(
+        folder=options.downloads or options.out / "downloads",
+        emdb=tuple(options.emdb_server) or archives.EMDB_SERVERS,
+        pdb=tuple(options.pdb_server) or archives.PDB_SERVERS,
+        checksums=read_checksums(options.checksums) if options.checksums else {},
+        attempts=options.attempts,
+    )
+
+
+def prepare(
+    entries: list[Entry], recipe: PairRecipe, origin: archives.Sources, out: Path, jobs: int
+) -> list[dict]:
+    """Do all of it; the lines of the index.
+
+    Raises:
+        InputError: MMseqs2 is needed and absent; the output can't be written.
+    """
+    with _workers(jobs) as pool:
+        records = _examine_all(entries, recipe, origin, out, pool)
+        _drop_relatives(entries, records, recipe, jobs)
+        _cut_all(entries, records, recipe, out, pool)
+    rows = [_row(entry, records[entry.name]) for entry in entries]
+    write_index(out, rows)
+    return rows
+
+
+def _examine_all(
+    entries: list[Entry], recipe: PairRecipe, origin: archives.Sources, out: Path, pool: Executor
+) -> dict[str, dict]:
+    from tqdm import tqdm
+
+    records: dict[str, dict | Future] = {}
+    for entry in tqdm(entries, desc="entries", unit="entry", disable=None):
+        try:
+            found = archives.located(entry, origin)
+            records[entry.name] = pool.submit(examine.examine, found, recipe, out / "records")
+        except WriteError:
+            raise
+        except InputError as error:
+            records[entry.name] = {"reason": str(error), "failed": True}
+    return {name: r.result() if isinstance(r, Future) else r for name, r in records.items()}
+
+
+def _drop_relatives(entries: list[Entry], records: dict[str, dict], recipe: PairRecipe, jobs: int) -> None:
+    """Say of which entries a better one is related: the higher correlation with its model is the better one."""
+    good = [e.name for e in entries if not records[e.name]["reason"]]
+    if recipe.max_identity >= 100 or len(good) < 2:
+        return
+    found = relatives({name: records[name]["sequences"] for name in good}, threads=jobs)
+    order = sorted(good, key=lambda name: -records[name]["correlation"])
+    for name, relative in redundant(order, found, recipe.max_identity).items():
+        other = relative.first if relative.second == name else relative.second
+        records[name]["reason"] = f"{relative.identity:.0f} % sequence identity with {other}"
+
+
+def _cut_all(
+    entries: list[Entry], records: dict[str, dict], recipe: PairRecipe, out: Path, pool: Executor
+) -> None:
+    from tqdm import tqdm
+
+    tasks = {
+        e.name: pool.submit(examine.cut_cubes, e.name, records[e.name], recipe, out)
+        for e in entries
+        if not records[e.name]["reason"]
+    }
+    for name, task in tqdm(tasks.items(), desc="cubes", unit="entry", disable=None):
+        try:
+            records[name]["cubes"] = task.result()
+            if not records[name]["cubes"]:
+                records[name]["reason"] = "no valid cube"
+        except WriteError:
+            raise
+        except InputError as error:
+            records[name] |= {"reason": str(error), "failed": True}
+
+
+def _row(entry: Entry, record: dict) -> dict:
+    row = {"entry": entry.name, "emdb_id": entry.emdb_id, "pdb_id": entry.pdb_id, "cubes": 0} | record
+    row["resolution_A"] = f"{record.get('resolution', entry.resolution):g}"
+    row["correlation"] = f"{record['correlation']:.4f}" if "correlation" in record else ""
+    row["target_A"] = f"{record['target']:g}" if "target" in record else ""
+    row["split"] = "" if record["reason"] else entry.split
+    return row
+
+
+class _Here(Executor):
+    """Runs tasks in this process, when they are asked for."""
+
+    def submit(self, function, /, *arguments) -> Future:
+        """A future that is done."""
+        future: Future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except InputError as error:
+            future.set_exception(error)
+        return future
+
+
+def _workers(jobs: int) -> Executor:
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) if jobs > 1 else _Here()
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("method", choices=sorted(PAIR_RECIPES))
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pairs")
+    parser.add_argument(
+        "--list",
+        type=Path,
+        help="TSV of emdb_id, pdb_id, resolution_A, split, map_file, model_file (any of them; default: the paper's)",
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="where map_file and model_file are; alone: NAME.map with NAME.pdb"
+    )
+    parser.add_argument("--only", default="", help="some entries, by any of their ids, separated by commas")
+    parser.add_argument("--splits", default=",".join(SPLITS), help="default: %(default)s")
+    parser.add_argument("--downloads", type=Path, help="folder for downloaded files (default: OUT/downloads)")
+    parser.add_argument(
+        "--checksums", type=Path, help="what md5sum or sha256sum wrote for the files to download"
+    )
+    parser.add_argument("--emdb-server", action="append", default=[], help="base URL; may be given again")
+    parser.add_argument("--pdb-server", action="append", default=[], help="base URL; may be given again")
+    parser.add_argument("--attempts", type=int, default=6, help="per server and file (default: %(default)s)")
+    parser.add_argument("--min-correlation", type=float, help="of map and model (default: 0.65)")
+    parser.add_argument(
+        "--max-identity",
+        type=float,
+        help="percent, by MMseqs2; 100: no limit (default: 25 for superem, 30 for cryosamu; none for the papers' "
+        "lists, which are through with it)",
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="entries at a time (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; 0 if every entry was used or refused, 1 if some failed, 2 bad input."""
+    options = parse(arguments)
+    limit = options.max_identity
+    if limit is None and not (options.list or options.folder):
+        limit = 100.0
+    recipe = with_changes(
+        PAIR_RECIPES[options.method],
+        min_correlation=options.min_correlation,
+        max_identity=limit,
+    )
+    try:
+        entries = wanted_entries(options)
+        with replacing(options.out / "settings.json") as out:
+            json.dump(asdict(recipe), out, indent=2)
+        rows = prepare(entries, recipe, sources(options), options.out, max(1, options.jobs))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for row in rows:
+        if row["reason"]:
+            print(f"left out: {row['entry']}: {row['reason']}", file=sys.stderr)
+    used = [row for row in rows if row["split"]]
+    print(f"{len(used)} of {len(rows)} entries, {sum(row['cubes'] for row in used)} cubes, in {options.out}")
+    return 1 if any(row.get("failed") for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

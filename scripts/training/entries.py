@@ -1,0 +1,135 @@
+"""Lists of entries to train on: which map, which model, what resolution, which split."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryomap.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+LISTS = Path(__file__).parent / "ids"
+MAP_ENDINGS = (".map", ".mrc", ".ccp4", ".map.gz", ".mrc.gz", ".ccp4.gz")
+MODEL_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".pdb.gz", ".ent.gz", ".cif.gz", ".mmcif.gz")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A map and its model, here or in the archives.
+
+    Attributes:
+        name: unique in a list; names the files made of it.
+        emdb_id: "EMD-1234", or "".
+        pdb_id: or "".
+        resolution: in A; 0 if it is to be read from EMDB's header or the model's file.
+        split: one of `SPLITS`.
+        map_file: a file here, or "": from EMDB.
+        model_file: a file here, or "": from the PDB.
+    """
+
+    name: str
+    emdb_id: str
+    pdb_id: str
+    resolution: float
+    split: str
+    map_file: str = ""
+    model_file: str = ""
+
+
+def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) -> list[Entry]:
+    """Entries of a tab-separated table.
+
+    Columns, in any order, others ignored: emdb_id, pdb_id, resolution_A, split, map_file, model_file. An
+    entry without a split gets one by its name (see `split_of`).
+
+    Args:
+        path: the table.
+        folder: where map_file and model_file are; the table's own folder if not given.
+
+    Raises:
+        InputError: no such file, neither emdb_id nor map_file, or a value that can't be read.
+    """
+    path = Path(path)
+    folder = path.parent if folder is None else Path(folder)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    with open(path, newline="") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    if not rows:
+        raise InputError(f"{path}: no entries in it")
+    if not {"emdb_id", "map_file"} & set(rows[0]):
+        raise InputError(
+            f"{path}: it has neither a column emdb_id nor map_file; columns are separated by tabs"
+        )
+    entries = [_entry(row, folder, f"{path}, line {line}") for line, row in enumerate(rows, 2)]
+    seen: set[str] = set()
+    for line, entry in enumerate(entries, 2):
+        if entry.name in seen:
+            raise InputError(f"{path}, line {line}: {entry.name} stands there twice")
+        seen.add(entry.name)
+    return entries
+
+
+def _entry(row: dict, folder: Path, where: str) -> Entry:
+    value = {key: (text or "").strip() for key, text in row.items() if isinstance(key, str)}
+    emdb_id = f"EMD-{emdb_number(value['emdb_id'])}" if value.get("emdb_id") else ""
+    files = {key: str(folder / value[key]) if value.get(key) else "" for key in ("map_file", "model_file")}
+    name = stem(Path(files["map_file"])) if files["map_file"] else emdb_id
+    if not name:
+        raise InputError(f"{where}: neither emdb_id nor map_file")
+    try:
+        resolution = float(value.get("resolution_A") or 0)
+    except ValueError:
+        raise InputError(f"{where}: resolution_A is {value['resolution_A']!r}, not a number") from None
+    split = value.get("split") or split_of(name)
+    if split not in SPLITS:
+        raise InputError(f"{where}: split is {split!r}; it must be one of {', '.join(SPLITS)}, or empty")
+    return Entry(name, emdb_id, value.get("pdb_id", ""), resolution, split, **files)
+
+
+def scan_folder(folder: str | os.PathLike) -> list[Entry]:
+    """Maps and models of a folder that have the same name but for the ending: a.mrc.gz with a.cif.
+
+    Raises:
+        InputError: no such folder, or no such pair in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    files = sorted(folder.iterdir())
+    models = {stem(f): f for f in files if f.name.lower().endswith(MODEL_ENDINGS)}
+    maps = {stem(f): f for f in files if f.name.lower().endswith(MAP_ENDINGS)}
+    entries = [
+        Entry(name, "", "", 0.0, split_of(name), str(maps[name]), str(models[name]))
+        for name in sorted(maps.keys() & models.keys())
+    ]
+    if not entries:
+        raise InputError(f"{folder}: no map with a model of the same name; or give a list of entries")
+    return entries
+
+
+def stem(path: Path) -> str:
+    """A file's name without .gz and the ending before it."""
+    return path.name.removesuffix(".gz").rpartition(".")[0]
+
+
+def split_of(name: str) -> str:
+    """A split by name alone, so that a list may grow: 65, 15 and 20 % of names, CryoSAMU's shares."""
+    share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+    return SPLITS[0] if share < 0.65 else SPLITS[1] if share < 0.80 else SPLITS[2]
+
+
+def emdb_number(emdb_id: str) -> str:
+    """The digits of an EMDB id, at least four: EMD-93, emd_0093 and 93 are all "0093".
+
+    Raises:
+        InputError: not an EMDB id.
+    """
+    match = re.fullmatch(r"(?:EMD[-_]?)?(\d{1,6})", emdb_id.strip(), re.IGNORECASE)
+    if not match:
+        raise InputError(f"{emdb_id!r} is not an EMDB id such as EMD-30342")
+    return match[1].lstrip("0").zfill(4)
