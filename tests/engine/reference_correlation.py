@@ -6,6 +6,7 @@ Usage: python reference_correlation.py MAP.npy GRID.json MODEL.pdb RESOLUTION
 import json
 import sys
 import time
+from pathlib import Path
 
 import iotbx.pdb
 import mmtbx.maps.map_model_cc as map_model_cc
@@ -16,7 +17,7 @@ from scitbx.array_family import flex
 
 def main():
     values = np.load(sys.argv[1]).astype(float)
-    step = json.load(open(sys.argv[2]))["step"]
+    step = json.loads(Path(sys.argv[2]).read_text())["step"]
     hierarchy = iotbx.pdb.input(file_name=sys.argv[3]).construct_hierarchy()
     cell = [n * s for n, s in zip(values.shape[::-1], step, strict=True)] + [90, 90, 90]
     # The wrapper has put the first voxel at (0, 0, 0); cctbx's arrays run x, y, z.

@@ -74,7 +74,7 @@ def reflections(grid: Grid) -> Reflections:
     """All reflections the grid carries, |h| <= (N - 1) // 2 on each axis."""
     limits = largest_indices(grid)
     inverse_d2 = inverse_d_squared(grid, limits)
-    lz, ly, lx = limits
+    lz, ly, _ = limits
     unique = np.ones(inverse_d2.shape, bool)
     # In the plane h = 0 both mates are there; keep k > 0, and l > 0 on the line k = 0.
     unique[:, :ly, 0] = False
