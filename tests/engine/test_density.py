@@ -161,7 +161,7 @@ def test_images_and_stacks_are_refused(tmp_path, rng):
         with mrcfile.new(path, overwrite=True) as mrc:
             mrc.set_data(data.astype(np.float32))
             mrc.voxel_size = 1.0
-        with pytest.raises(InputError, match="image|stack"):
+        with pytest.raises(InputError, match=r"image|stack"):
             read_map(path)
 
 

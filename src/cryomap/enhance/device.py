@@ -39,7 +39,9 @@ def choose_device(wanted: str = "auto") -> torch.device:
 def choose_precision(device: torch.device) -> torch.dtype:
     """The fastest number format that the device has hardware for and that the networks bear."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+        generation = torch.cuda.get_device_capability(device)[0]
+        # Tensor cores: float16 from Volta (7) on, bfloat16, which can't overflow, from Ampere (8) on.
+        return torch.bfloat16 if generation >= 8 else torch.float16 if generation == 7 else torch.float32
     if device.type == "cpu" and _cpu_has_bfloat16():
         return torch.bfloat16
     return torch.float32

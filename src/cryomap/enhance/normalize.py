@@ -59,7 +59,7 @@ def cryosamu(values: Array, percentile: float = 99.9) -> Array:
 
 def _percentile(values: Array, percentile: float) -> float:
     """Nearest-rank percentile of a 1D array; 0 of an empty one. (torch.quantile refuses 16 M values.)"""
-    rank = math.ceil(percentile / 100 * len(values))
+    rank = math.ceil(percentile * len(values) / 100 - 1e-6)  # 99.9 % of 1000 is rank 999, whatever floats say
     if rank < 1:
         return 0.0
     if isinstance(values, np.ndarray):
