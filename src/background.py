@@ -42,6 +42,7 @@ class BackgroundTask(Task):
         self._started = Event()
         self._blocking = False
         super().__init__(session)
+        self.start_time = datetime.now()  # the Task Manager asks for it even before the start
 
     def work(self) -> Iterator[Any]:
         """Do the work in a thread that must not touch ChimeraX, and yield what is to be told."""

@@ -189,7 +189,7 @@ class EnhanceJob(BackgroundTask):
             if event.get("kind") == "internal":
                 logger.info("enhance: " + event["message"])
         elif kind == "device":
-            self._device = " on {device}, {precision}".format(**event)
+            self._device = f" on {event['device'].upper()}, {event['precision']}"
         elif kind == "log":
             logger.info("enhance: " + event["message"])
 
@@ -253,21 +253,19 @@ class EnhanceJob(BackgroundTask):
             self.terminate()
 
 
-_COLUMNS = ("Map", "Method", "Weights", "Device", "Time", "Tiles run", "Contour", "Contour of input")
+_COLUMNS = ("New map", "Method", "Device", "Time", "Tiles run", "Level")
 
 
 def _row(volume: Volume, report: dict) -> str:
-    number = volume.id_string
-    weights = Path(report["weights"]).name if report.get("weights") else ""
-    levels = [report.get(key) for key in ("contour_out", "contour_in")]
+    number, levels = volume.id_string, [report.get(key) for key in ("contour_out", "contour_in")]
+    weights = f", {escape(Path(report['weights']).name)}" if report.get("weights") else ""
     cells = (
         f'<a href="cxcmd:select #{number}">#{number} {escape(volume.name)}</a>',
-        escape(report["method"]),
-        escape(weights),
-        f"{escape(report['device'])}, {escape(report['precision'])}",
+        escape(report["method"]) + weights,
+        f"{escape(report['device'].upper())}, {escape(report['precision'])}",
         duration(report["seconds"]),
         f"{report['tiles_run']} of {report['tiles_total']}",
-        *("" if level is None else f"{level:.4g}" for level in levels),
+        "" if None in levels else "{:.4g} (input {:.4g})".format(*levels),
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 

@@ -39,10 +39,8 @@ def chimerax() -> str:
     return program
 
 
-def call(chimerax: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [chimerax, "--nogui", "--exit", *arguments], capture_output=True, text=True, timeout=540
-    )
+def call(*command: str) -> str:
+    done = subprocess.run([*command], capture_output=True, text=True, timeout=540)
     return f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
@@ -55,21 +53,41 @@ def wheel(chimerax: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
             shutil.copy(source, target)
-    told = call(chimerax, "--cmd", f"devel build {copy}")
+    told = call(chimerax, "--nogui", "--exit", "--cmd", f"devel build {copy}")
     wheels = list(copy.glob("dist/*.whl"))
     assert len(wheels) == 1, told
     return wheels[0]
 
 
 @pytest.fixture(scope="module")
-def outcomes(chimerax: str, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def bundle(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unpacked")
     zipfile.ZipFile(wheel).extractall(folder)
-    results = folder / "results.json"
+    return folder
+
+
+def run_tests(results: Path, bundle: Path, *command: str, files: str = "") -> dict[str, str]:
     # Not resolved: the Python of a virtual environment is a link.
-    told = call(chimerax, "--script", f"{TESTS / 'run.py'} {results} {sys.executable} {folder}")
+    script = f"{TESTS / 'run.py'} {results} {sys.executable} {bundle} {files}"
+    told = call(*command, "--exit", "--script", script.strip())
     assert results.exists(), told
     return json.loads(results.read_text())
+
+
+@pytest.fixture(scope="module")
+def outcomes(chimerax: str, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return run_tests(tmp_path_factory.mktemp("results") / "nogui.json", bundle, chimerax, "--nogui")
+
+
+@pytest.fixture(scope="module")
+def windowed(chimerax: str, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    display = []
+    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        if not shutil.which("xvfb-run"):
+            pytest.skip("no display, and no xvfb-run to make one")
+        display = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24"]
+    results = tmp_path_factory.mktemp("results") / "window.json"
+    return run_tests(results, bundle, *display, chimerax, files="test_window")
 
 
 def test_wheel_holds_all_of_the_bundle(wheel: Path) -> None:
@@ -81,9 +99,17 @@ def test_wheel_holds_all_of_the_bundle(wheel: Path) -> None:
     assert not [name for name in inside if "test" in name or name.startswith("scripts")]
 
 
-@pytest.mark.parametrize("name", names())
-def test_inside(outcomes: dict[str, str], name: str) -> None:
-    outcome = outcomes.get(name, "was not run")
+def check(outcome: str) -> None:
     if outcome.startswith("skipped"):
         pytest.skip(outcome)
     assert outcome == "passed", outcome
+
+
+@pytest.mark.parametrize("name", [name for name in names() if not name.startswith("test_window")])
+def test_inside(outcomes: dict[str, str], name: str) -> None:
+    check(outcomes.get(name, "was not run"))
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("test_window")])
+def test_inside_with_a_window(windowed: dict[str, str], name: str) -> None:
+    check(windowed.get(name, "was not run"))
