@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -139,25 +140,40 @@ def from_gemmi(model, name: str) -> AtomicModel:
 
 
 def residue_kind(residue) -> str:
-    """The kind (see `KINDS`) of a `gemmi.Residue`.
+    """The kind (see `KINDS`) of a `gemmi.Residue`."""
+    import gemmi
+
+    return component_kind(
+        residue.name,
+        {atom.name for atom in residue},
+        sum(not atom.is_hydrogen() for atom in residue),
+        residue.entity_type == gemmi.EntityType.Polymer,
+    )
+
+
+def component_kind(name: str, atom_names: Set[str], heavy_atoms: int, in_polymer: bool) -> str:
+    """The kind (see `KINDS`) of a residue.
 
     Polymers are known by their component or by a backbone atom, so that modified residues count as polymer;
     what is left is water, lipid and glycan by name, an ion if it is one heavy atom, else a ligand.
+
+    Args:
+        name: of the component.
+        atom_names: of its atoms.
+        heavy_atoms: how many of them are no hydrogens.
+        in_polymer: whether it's part of a chain.
     """
     import gemmi
 
-    info = gemmi.find_tabulated_residue(residue.name)
-    atoms = {atom.name for atom in residue}
+    info = gemmi.find_tabulated_residue(name)
     if info.is_water():
         return "water"
-    if info.is_amino_acid() or {"N", "CA", "C"} <= atoms:
+    if info.is_amino_acid() or {"N", "CA", "C"} <= atom_names:
         return "protein"
-    in_polymer = residue.entity_type == gemmi.EntityType.Polymer
-    if info.is_nucleic_acid() or (in_polymer and {"C1'", "C3'", "O3'"} <= atoms):
+    if info.is_nucleic_acid() or (in_polymer and {"C1'", "C3'", "O3'"} <= atom_names):
         return "nucleic"
-    if residue.name in LIPIDS:
+    if name in LIPIDS:
         return "lipid"
-    if residue.name in GLYCANS:
+    if name in GLYCANS:
         return "glycan"
-    heavy = [atom for atom in residue if not atom.is_hydrogen()]
-    return "ion" if len(heavy) == 1 else "ligand"
+    return "ion" if heavy_atoms == 1 else "ligand"
