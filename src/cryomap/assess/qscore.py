@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from scipy import ndimage
@@ -59,28 +57,28 @@ def expected_q(resolution: float) -> float:
 
 def _scores(density: DensityMap, atoms: AtomicModel, sigma: float) -> np.ndarray:
     """Q of every atom, hydrogens already left out."""
-    # Indices once; then a step of r along u is a step of r times u in indices.
+    # Directions as steps of the grid, so that points come out in voxels.
+    steps = np.einsum("ij,nj->ni", np.linalg.inv(density.grid.axes), _spirals())
     indices = density.grid.to_indices(atoms.positions)
-    to_indices = np.linalg.inv(density.grid.axes)
     centre = _interpolate(density.values, indices)
     neighbours = _neighbours(atoms)
     count = np.full(len(atoms), float(POINTS))
     g_sum, gg_sum = count.copy(), count.copy()
     d_sum, dd_sum, dg_sum = np.zeros((3, len(atoms)))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for owners, directions, radius in pool.map(neighbours.points, SHELLS):
-            points = indices[owners] + radius * directions @ to_indices.T
-            # Less the density at the centre: it leaves the correlation alone and keeps the sums small.
-            d = _interpolate(density.values, points) - centre[owners]
-            g = np.exp(-0.5 * (radius / sigma) ** 2)
-            n = np.bincount(owners, minlength=len(atoms))
-            shell_sum = np.bincount(owners, d, len(atoms))
-            count += n
-            g_sum += n * g
-            gg_sum += n * g * g
-            d_sum += shell_sum
-            dd_sum += np.bincount(owners, d * d, len(atoms))
-            dg_sum += shell_sum * g
+    for radius in SHELLS:
+        owners, directions = neighbours.points(radius)
+        points = indices[owners] + radius * steps[directions]
+        # Less the density at the centre: it leaves the correlation alone and keeps the sums small.
+        d = _interpolate(density.values, points) - centre[owners]
+        g = np.exp(-0.5 * (radius / sigma) ** 2)
+        n = np.bincount(owners, minlength=len(atoms))
+        shell_sum = np.bincount(owners, d, len(atoms))
+        count += n
+        g_sum += n * g
+        gg_sum += n * g * g
+        d_sum += shell_sum
+        dd_sum += np.bincount(owners, d * d, len(atoms))
+        dg_sum += shell_sum * g
     g_variance = gg_sum - g_sum**2 / count
     d_variance = dd_sum - d_sum**2 / count
     spread = np.sqrt(np.maximum(g_variance * d_variance, 0))
@@ -107,8 +105,8 @@ class _Neighbours:
     offset: np.ndarray
     atoms: int
 
-    def points(self, radius: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """The points of all atoms on the sphere of `radius` A: owners (p,), directions (p, 3), and radius.
+    def points(self, radius: float) -> tuple[np.ndarray, np.ndarray]:
+        """The points of all atoms on the sphere of `radius` A: owners (p,), rows of `_spirals` (p,).
 
         The point r u is within 0.9 r of a neighbour at v where u . v > (0.19 r + |v|^2 / r) / 2.
         """
@@ -117,66 +115,57 @@ class _Neighbours:
         # |u . w| <= |w|: a neighbour with |w| <= 1 reaches no point of this sphere.
         reaching = (scaled**2).sum(axis=1) > 1
         owner, scaled = self.owner[reaching], scaled[reaching]
-        crowded, starts = np.unique(owner, return_index=True)
+        crowded, starts, sizes = np.unique(owner, return_index=True, return_counts=True)
+        order = np.argsort(sizes, kind="stable")
+        crowded, starts, sizes = crowded[order], starts[order], sizes[order]
         free = np.setdiff1d(np.arange(self.atoms), crowded, assume_unique=True)
-        owners = [np.repeat(free, POINTS)]
-        directions = [np.tile(spiral(POINTS), (len(free), 1))]
-        sizes = np.diff(np.append(starts, len(owner)))
+        owners, rows = [np.repeat(free, POINTS)], [np.tile(np.arange(POINTS), len(free))]
         for first, stop in itertools.pairwise(BATCHES):
             if not len(crowded):
                 break
-            found, chosen, failed = _try_levels(scaled, starts, sizes, range(first, stop))
+            found, row, failed = _try_levels(scaled, starts, sizes, first, stop)
             owners.append(crowded[found])
-            directions.append(chosen)
+            rows.append(row)
             crowded, starts, sizes = crowded[failed], starts[failed], sizes[failed]
-        return np.concatenate(owners), np.concatenate(directions), radius
+        return np.concatenate(owners), np.concatenate(rows)
 
 
 def _try_levels(
-    scaled: np.ndarray, starts: np.ndarray, sizes: np.ndarray, levels: range
+    scaled: np.ndarray, starts: np.ndarray, sizes: np.ndarray, first: int, stop: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The free points of the first level, POINTS + 2 i of them, that leaves at least POINTS.
+    """The free points of the first spiral, of number `first` to `stop`, that leaves at least POINTS.
 
     Args:
         scaled: float32 (m, 3), neighbours whose product with a direction exceeds 1 where they block it.
         starts: where those of each atom begin.
-        sizes: how many there are of each atom.
-        levels: the i to try.
+        sizes: how many there are of each atom, ascending.
+        first: the first spiral to try, of POINTS + 2 first points.
+        stop: the spiral after the last.
 
     Returns:
-        atom (p,), an index into `starts`; direction (p, 3); atoms that failed at all levels.
+        atom (p,), an index into `starts`; row of `_spirals` (p,); atoms that found no points.
     """
-    spirals = [spiral(POINTS + 2 * i) for i in levels]
-    directions = np.concatenate(spirals)
-    begins = np.cumsum([0] + [len(s) for s in spirals])
-    columns = np.ascontiguousarray(directions.T, np.float32)
-    owners, chosen, failed = [], [], []
-    ends = np.cumsum(sizes)
-    first = 0
-    while first < len(starts):
-        done = ends[first - 1] if first else 0
-        last = max(first + 1, int(np.searchsorted(ends, done + CHUNK // len(directions), side="right")))
-        rows = np.repeat(starts[first:last], sizes[first:last]) + _within(sizes[first:last])
-        products = scaled[rows] @ columns
-        nearest = np.maximum.reduceat(products, ends[first:last] - sizes[first:last] - done, axis=0)
-        free = nearest <= 1
-        counts = np.add.reduceat(free, begins[:-1], axis=1, dtype=np.int32)
-        passed = counts >= POINTS
-        level = passed.argmax(axis=1)
-        success = passed[np.arange(len(level)), level]
-        in_level = np.arange(len(directions)) - begins[level][:, None]
-        in_level = (in_level >= 0) & (in_level < np.diff(begins)[level][:, None])
-        atom, point = np.nonzero(free & in_level & success[:, None])
-        owners.append(first + atom)
-        chosen.append(directions[point])
-        failed.append(first + np.flatnonzero(~success))
-        first = last
-    return np.concatenate(owners), np.concatenate(chosen), np.concatenate(failed)
-
-
-def _within(sizes: np.ndarray) -> np.ndarray:
-    """0 .. n - 1 for each n of sizes, one after the other."""
-    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    begin = int(_spiral_starts()[first])
+    begins = _spiral_starts()[first : stop + 1] - begin
+    columns = np.ascontiguousarray(_spirals()[begin : begin + begins[-1]].T, np.float32)
+    spiral_of = np.repeat(np.arange(stop - first), np.diff(begins))
+    atoms, rows, failed = [], [], []
+    chunk = max(1, CHUNK // columns.shape[1])
+    for low in range(0, len(starts), chunk):
+        some, counts = starts[low : low + chunk], sizes[low : low + chunk]
+        blocked = np.zeros((len(some), columns.shape[1]), bool)
+        for nth in range(counts[-1]):
+            having = int(np.searchsorted(counts, nth, side="right"))
+            blocked[having:] |= scaled[some[having:] + nth] @ columns > 1
+        free = ~blocked
+        left = np.stack([free[:, a:b].sum(axis=1) for a, b in itertools.pairwise(begins)], axis=1)
+        passed = left >= POINTS
+        spiral = np.where(passed.any(axis=1), passed.argmax(axis=1), -1)
+        atom, row = np.nonzero(free & (spiral_of == spiral[:, None]))
+        atoms.append(low + atom)
+        rows.append(begin + row)
+        failed.append(low + np.flatnonzero(spiral < 0))
+    return np.concatenate(atoms), np.concatenate(rows), np.concatenate(failed)
 
 
 def _neighbours(atoms: AtomicModel) -> _Neighbours:
@@ -195,7 +184,6 @@ def _neighbours(atoms: AtomicModel) -> _Neighbours:
     return _Neighbours(owner, offset, len(atoms))
 
 
-@lru_cache(maxsize=RETRIES)
 def spiral(n: int) -> np.ndarray:
     """n points spread evenly over the unit sphere along a spiral, float64 (n, 3) (Saff & Kuijlaars 1997)."""
     h = np.linspace(-1, 1, n)
@@ -204,3 +192,15 @@ def spiral(n: int) -> np.ndarray:
     theta = np.cumsum(turn)
     across = np.sqrt(1 - h**2)
     return np.stack([across * np.cos(theta), across * np.sin(theta), h], axis=1)
+
+
+@cache
+def _spirals() -> np.ndarray:
+    """The points of all spirals that are tried, of 8, 10 ... 106 points, one after the other (n, 3)."""
+    return np.concatenate([spiral(POINTS + 2 * i) for i in range(RETRIES)])
+
+
+@cache
+def _spiral_starts() -> np.ndarray:
+    """Where each spiral begins in `_spirals`, and where the last ends."""
+    return np.cumsum([0] + [POINTS + 2 * i for i in range(RETRIES)])
