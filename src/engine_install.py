@@ -23,7 +23,7 @@ from .engine_python import NEEDED, EnginePython, executable
 
 BUILDS = ("cpu", "cuda", "mps")
 # Roughly what is downloaded and what it fills on disk (GB), everything counted.
-SIZES = {"cpu": (0.3, 1.0), "cuda": (3.5, 8.0), "mps": (0.2, 0.7)}
+SIZES = {"cpu": (0.3, 1.2), "cuda": (3.5, 8.0), "mps": (0.2, 0.7)}
 # PyTorch's own indexes: the general index has one build for each platform, CUDA on Linux, CPU on Windows.
 TORCH_INDEX = "https://download.pytorch.org/whl/"
 _MARK = "map_enhance.json"
@@ -220,7 +220,8 @@ class InstallTask(BackgroundTask):
                 last = line.strip()
                 yield "log", line
         if process.exit_code != 0 and not may_fail:
-            raise UserError(f"enhance install failed: {last or command}. The Log has all of it.")
+            reason = last.removeprefix("ERROR: ").rstrip(".") or f"exit status {process.exit_code}"
+            raise UserError(f"enhance install failed: {reason}. All of it is in the Log.")
 
     def _pip_version(self, python: str) -> tuple[int, ...]:
         ask = [python, "-c", "import pip; print(pip.__version__)"]
