@@ -1,0 +1,54 @@
+"""What the plots of `mapcc` show, as plain data that a session can keep."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from chimerax.atomic import Residues
+
+
+@dataclass(frozen=True)
+class FscCurve:
+    """One curve.
+
+    Attributes:
+        label: what the legend calls it.
+        map_number: which of the compared maps it belongs to, from 0: its color.
+        masked: whether the map was masked; such curves are drawn dashed.
+        d: spacings in A.
+        fsc: the correlation at each.
+    """
+
+    label: str
+    map_number: int
+    masked: bool
+    d: list[float]
+    fsc: list[float]
+
+
+@dataclass(frozen=True)
+class PlotData:
+    """All that one `mapcc` has to show.
+
+    Attributes:
+        title: what was compared with what.
+        curves: FSC curves.
+        residues: along the horizontal axis of the residue plot, or None.
+        values: by measure ("Q-score"), by map, a value or nan for each residue.
+    """
+
+    title: str = ""
+    curves: list[FscCurve] = field(default_factory=list)
+    residues: Residues | None = None
+    values: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def snapshot(self) -> dict:
+        """The data for a session file."""
+        return {**vars(self), "version": 1, "curves": [asdict(curve) for curve in self.curves]}
+
+    @staticmethod
+    def from_snapshot(data: dict) -> PlotData:
+        """The data from a session file."""
+        curves = [FscCurve(**curve) for curve in data["curves"]]
+        return PlotData(data["title"], curves, data["residues"], data["values"])
