@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from .randomness import choice, direction, smooth_field, uniform
+from .randomness import choice, direction, normal, smooth_field, uniform
 
 
 def local_b_factors(
@@ -81,7 +81,7 @@ def noise(
     signal = radial_mean(coefficients.abs() ** 2, radius)
     fsc = fsc.clamp(0.004, 0.999)
     power = signal * (1 - fsc) / (2 * fsc) / filled
-    white = torch.fft.rfftn(torch.randn(shape, generator=rng).to(radius.device), norm="ortho")
+    white = torch.fft.rfftn(normal(shape, rng, radius.device), norm="ortho")
     return white * power.sqrt()
 
 

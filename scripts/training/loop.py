@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -84,14 +85,20 @@ def learning_rate(step: int, o: Optimisation) -> float:
     return o.rate * rise
 
 
-def train_step(fabric, state: State, observed: Tensor, target: Tensor, loss: Loss, o: Optimisation) -> float:
-    """One step on a batch (n, 1, z, y, x); returns the generator's loss.
+def train_step(fabric: Fabric, state: State, batch: Sequence[Tensor], loss: Loss, o: Optimisation) -> float:
+    """One step; returns the generator's loss.
 
-    `fabric` is a Lightning Fabric that has set up the state's networks and optimisers.
+    Args:
+        fabric: has set up the state's networks and optimisers.
+        state: changes.
+        batch: observed, target, both (n, 1, z, y, x), and for cryosamu, or not, the embedding (n, 800, 512).
+        loss, o: of the recipe.
     """
+    observed, target, *embedding = batch
+    observed = observed.contiguous(memory_format=torch.channels_last_3d)
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(state.step, o)
-    output = state.network(observed).float()
+    output = state.network(observed, *embedding).float()
     total = loss.content_weight * CONTENT[loss.content](output, target)
     if loss.correlation:
         total = total + loss.correlation * correlation_loss(output, target)
@@ -114,7 +121,7 @@ def train_step(fabric, state: State, observed: Tensor, target: Tensor, loss: Los
     return value
 
 
-def _discriminator_step(fabric, state: State, generated: Tensor, real: Tensor) -> None:
+def _discriminator_step(fabric: Fabric, state: State, generated: Tensor, real: Tensor) -> None:
     logits = state.discriminator(torch.cat([real, generated]))
     state.discriminator_optimiser.zero_grad()
     fabric.backward(discriminator_loss(logits[: len(real)], logits[len(real) :]))

@@ -40,10 +40,17 @@ def direction(rng: Generator) -> Tensor:
     return torch.nn.functional.normalize(torch.randn(3, generator=rng), dim=0)
 
 
+def normal(shape: tuple[int, ...], rng: Generator, device: torch.device | str) -> Tensor:
+    """Standard normal numbers, made on the device: a box of them is too much to carry over."""
+    there = Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+    return torch.randn(shape, generator=there, device=device)
+
+
 def smooth_field(radius: Tensor, shape: tuple[int, int, int], length: float, rng: Generator) -> Tensor:
     """A random field (z, y, x) of mean 0 and variance 1 that varies over about `length` A."""
-    white = torch.randn(shape, generator=rng).to(radius.device)
-    spectrum = torch.fft.rfftn(white) * torch.exp(-0.5 * (math.pi * length * radius) ** 2)
+    spectrum = torch.fft.rfftn(normal(shape, rng, radius.device)) * torch.exp(
+        -0.5 * (math.pi * length * radius) ** 2
+    )
     spectrum[0, 0, 0] = 0
     field = torch.fft.irfftn(spectrum, s=shape)
     return field / field.std().clamp_min(1e-6)

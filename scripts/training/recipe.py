@@ -78,7 +78,7 @@ class Recipe:
     optimise: Optimisation = field(default_factory=Optimisation)
     notes: str = ""
 
-    def card(self, version: str, training: dict[str, Any]) -> Card:
+    def card(self, version: str, training: dict[str, Any], results: dict[str, Any]) -> Card:
         """The card of weights made by this recipe."""
         return Card(
             method=self.method,
@@ -92,6 +92,7 @@ class Recipe:
             interpolation=self.run.get("interpolation", 1),
             resolution=self.data.resolution,
             training={**training, "recipe": asdict(self)},
+            results=results,
             notes=self.notes,
         )
 

@@ -69,9 +69,10 @@ class Consecutive(Sampler):
     Attributes:
         start: first batch, so that a resumed run goes on where it stopped.
         batches: how many batches.
-        batch: items of a batch over all processes.
-        rank, world: this process, and how many there are; `batch` is a multiple of `world`.
-        length: items there are; beyond them it starts again (None: endless).
+        batch: items of a batch over all processes, a multiple of `world`.
+        rank, world: this process, and how many there are.
+        length: items there are, shuffled anew in each epoch; None for an endless stream.
+        seed: fixes the shuffling.
     """
 
     start: int
@@ -80,19 +81,27 @@ class Consecutive(Sampler):
     rank: int = 0
     world: int = 1
     length: int | None = None
+    seed: int = 0
 
     def __iter__(self) -> Iterator[int]:
         """Item numbers."""
         share = self.batch // self.world
+        epoch, order = -1, []
         for b in range(self.start, self.start + self.batches):
             for i in range(share):
                 item = b * self.batch + self.rank * share + i
-                yield item if self.length is None else item % self.length
+                if self.length is not None:
+                    if item // self.length != epoch:
+                        epoch = item // self.length
+                        rng = Generator().manual_seed(self.seed * 1_000_003 + epoch)
+                        order = torch.randperm(self.length, generator=rng).tolist()
+                    item = order[item % self.length]
+                yield item
 
     def __len__(self) -> int:
         return self.batches * (self.batch // self.world)
 
 
-def collate(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Join items of (cubes, 1, n, n, n) into one batch."""
+def join(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Items of (cubes, 1, n, n, n) to one batch."""
     return tuple(torch.cat(column) for column in zip(*items, strict=True))

@@ -1,0 +1,80 @@
+"""Random changes to experimental pairs. Simulated experiments have all of this in them already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from .randomness import chance, choice, normal, uniform
+
+
+@dataclass(frozen=True)
+class Augmented(Dataset):
+    """Pairs with the CryoSAMU paper's augmentations (noise, anisotropy, blur) and one of the cube's 24 rotations.
+
+    The paper gives no strengths: noise up to 0.05, every k-th plane with k 1.5 to 3, a blur of up to 1 A, each
+    in a quarter of the cubes. Mirror images are left out: proteins have a hand.
+
+    Attributes:
+        pairs: items (input, target, ...), the first two (1, n, n, n).
+        seed: with the item's number, fixes the changes.
+    """
+
+    pairs: Dataset
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        """The changed item."""
+        observed, target, *rest = self.pairs[index]
+        rng = Generator().manual_seed(self.seed * 1_000_003 + index)
+        if chance(0.25, rng):
+            observed = noisy(observed, uniform(0, 0.05, rng), rng)
+        if chance(0.25, rng):
+            observed = anisotropic(observed, uniform(1.5, 3, rng), choice(3, rng))
+        if chance(0.25, rng):
+            observed = blurred(observed, uniform(0.3, 1, rng))
+        turn = choice(24, rng)
+        return turned(observed, turn), turned(target, turn), *rest
+
+
+def noisy(cube: Tensor, deviation: float, rng: Generator) -> Tensor:
+    """White Gaussian noise added."""
+    return cube + deviation * normal(tuple(cube.shape), rng, cube.device)
+
+
+def anisotropic(cube: Tensor, factor: float, axis: int) -> Tensor:
+    """Sampled `factor` times more coarsely along one axis, and interpolated back."""
+    size = list(cube.shape[1:])
+    coarse = list(size)
+    coarse[axis] = max(2, round(size[axis] / factor))
+    fewer = functional.interpolate(cube[None], size=coarse, mode="trilinear")
+    return functional.interpolate(fewer, size=size, mode="trilinear")[0]
+
+
+def blurred(cube: Tensor, sigma: float) -> Tensor:
+    """A Gaussian blur of `sigma` voxels, the edges repeated."""
+    reach = max(1, round(3 * sigma))
+    x = torch.arange(-reach, reach + 1, device=cube.device)
+    kernel = torch.softmax(-0.5 * (x / sigma) ** 2, dim=0)
+    out = cube[None]
+    for axis in range(3):
+        shape, pad = [1, 1, 1, 1, 1], [0] * 6
+        shape[2 + axis] = len(kernel)
+        pad[2 * (2 - axis)] = pad[2 * (2 - axis) + 1] = reach
+        out = functional.conv3d(functional.pad(out, pad, mode="replicate"), kernel.view(shape))
+    return out[0]
+
+
+def turned(cube: Tensor, turn: int) -> Tensor:
+    """One of the 24 rotations of a cube (1, n, n, n): `turn` 0 to 23, 0 the identity."""
+    # Which face comes to the front (z), then quarter turns about it.
+    face, quarter = divmod(turn, 4)
+    cube = cube.rot90(face, (1, 3)) if face < 4 else cube.rot90(2 * face - 9, (1, 2))
+    return cube.rot90(quarter, (2, 3)).contiguous()

@@ -1,0 +1,196 @@
+"""Training: it learns, it resumes, several processes equal one, and nothing is lost when it goes wrong."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_data import made_structure
+
+import train as script
+from cryomap.errors import InputError
+from cryomap.networks.checkpoint import load_weights
+from training import loop
+from training.augment import Augmented, blurred, turned
+from training.losses import adversarial_loss, correlation_loss, sum_of_squares
+from training.recipe import RECIPES, Optimisation, read_recipe
+from training.structures import pack, pack_folder, split, unpack
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
+TINY = """
+method = "superem"
+cube = 16
+network = { channels = 4, blocks = 2, norm = "none", dropout = 0.1 }
+[data]
+box = 32
+resolution = [3.0, 4.0]
+[loss]
+correlation = 0.1
+[optimise]
+rate = 3e-3
+average = 0.9
+batch = 2
+cubes_per_box = 2
+"""
+
+
+@pytest.fixture
+def made(tmp_path):
+    pack([made_structure(seed=i, pdb_id=f"M{i:03}") for i in range(12)], tmp_path / "made.npz")
+    (tmp_path / "tiny.toml").write_text(TINY)
+    return tmp_path
+
+
+def words(made, out, recipe="tiny.toml", method="superem"):
+    line = (
+        f"{method} --recipe {made / recipe} --structures {made / 'made.npz'} --out {made / out} --workers 0"
+    )
+    return f"{line} --precision 32-true --accelerator cpu --validate-every 999".split()
+
+
+def run(made, out, steps, **which):
+    assert script.main([*words(made, out, **which), "--steps", str(steps)]) == 0
+    return load_file(made / out / f"{which.get('method', 'superem')}.safetensors")
+
+
+def test_training_lowers_the_loss_and_writes_weights_that_run(made, monkeypatch):
+    losses = []
+    step = loop.train_step
+    monkeypatch.setattr(script, "train_step", lambda *a: losses.append(step(*a)) or losses[-1])
+    run(made, "run", 40)
+    assert sum(losses[-8:]) < 0.7 * sum(losses[:8])
+    network, card = load_weights("superem", made / "run" / "superem.safetensors")
+    assert card.training["steps"] == 40 and card.results["validation"]["loss"] > 0
+    assert network(torch.rand(1, 1, 16, 16, 16)).shape == (1, 1, 16, 16, 16)
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(made):
+    whole = run(made, "whole", 4)
+    run(made, "parts", 2)
+    parts = run(made, "parts", 4)
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_two_processes_equal_one(made):
+    (made / "tiny.toml").write_text(TINY.replace("dropout = 0.1", "dropout = 0.0"))
+    one = run(made, "one", 3)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29513"]
+    command = [*launch, SCRIPT, *words(made, "two"), "--steps", "3", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    two = load_file(made / "two" / "superem.safetensors")
+    assert all(torch.allclose(one[key], two[key], atol=1e-5) for key in one)
+
+
+def test_adversarial_training_trains_both_networks(made):
+    (made / "gan.toml").write_text(TINY.replace("correlation = 0.1", "adversarial = 1e-3"))
+    run(made, "gan", 1, recipe="gan.toml")
+    first = torch.load(made / "gan" / "last.ckpt", weights_only=True)["discriminator"]
+    run(made, "gan", 2, recipe="gan.toml")
+    second = torch.load(made / "gan" / "last.ckpt", weights_only=True)["discriminator"]
+    assert not all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_cryosamu_trains(made):
+    samu = TINY.replace('"superem"', '"cryosamu"').replace(
+        'channels = 4, blocks = 2, norm = "none",', "base = 8, groups = 4,"
+    )
+    (made / "samu.toml").write_text(samu)
+    weights = run(made, "samu", 1, recipe="samu.toml", method="cryosamu")
+    assert "cross.attention.q_proj_weight" in weights
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    network = torch.nn.Conv3d(1, 1, 1)
+    state = loop.State(network, torch.optim.Adam(network.parameters()), None, step=5)
+    loop.save_checkpoint(state, tmp_path / "last.ckpt")
+
+    def full(content, path):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(loop.torch, "save", full)
+    state.step = 6
+    with pytest.raises(OSError, match="No space"):
+        loop.save_checkpoint(state, tmp_path / "last.ckpt")
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] == 5
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_an_overflow_does_not_reach_the_weights():
+    from lightning_fabric import Fabric
+
+    from training.recipe import Loss
+
+    network = torch.nn.Conv3d(1, 1, 1)
+    before = network.weight.detach().clone()
+    state = loop.State(network, torch.optim.Adam(network.parameters()), None)
+    batch = (torch.full((1, 1, 4, 4, 4), float("inf")), torch.zeros(1, 1, 4, 4, 4))
+    loop.train_step(Fabric(accelerator="cpu", devices=1), state, batch, Loss(), Optimisation())
+    assert torch.equal(network.weight, before)
+
+
+def test_bad_structures_are_left_out_by_name(tmp_path):
+    folder = tmp_path / "structures"
+    folder.mkdir()
+    (folder / "good.pdb").write_text(
+        "ATOM      1  CA  ALA A   1      11.000  12.000  13.000  1.00 20.00           C  \nEND\n"
+    )
+    (folder / "broken.cif").write_text("data_x\nloop_\n_atom_site.id\n")
+    left_out = pack_folder(folder, tmp_path / "out.npz")
+    assert len(unpack(tmp_path / "out.npz")) == 1
+    assert len(left_out) == 1 and "broken.cif" in left_out[0]
+    (folder / "good.pdb").unlink()
+    with pytest.raises(InputError, match="no structures"):
+        pack_folder(folder, tmp_path / "none.npz")
+
+
+def test_packing_keeps_atoms_and_split_keeps_entries(made):
+    structures = unpack(made / "made.npz")
+    original = made_structure(seed=0)
+    moved = original.positions - original.positions.mean(0)
+    assert torch.allclose(structures[0].positions, moved, atol=0.006)
+    assert torch.equal(structures[0].kinds, original.kinds)
+    training, held_out = split(structures, 0.3)
+    assert {s.pdb_id for s in training}.isdisjoint(s.pdb_id for s in held_out)
+    assert len(training) + len(held_out) == 12 and held_out
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in RECIPES.glob("*.toml")))
+def test_every_recipe_reads(name):
+    assert read_recipe(RECIPES / f"{name}.toml").method == name.split("-")[0]
+
+
+def test_a_recipe_with_a_wrong_key_is_refused(tmp_path):
+    (tmp_path / "wrong.toml").write_text('method = "superem"\ncube = 16\nfoo = 1\n')
+    with pytest.raises(InputError, match="foo"):
+        read_recipe(tmp_path / "wrong.toml")
+
+
+def test_losses_by_hand():
+    target = torch.zeros(1, 1, 2, 2, 2)
+    target[0, 0, 0] = 1
+    assert float(sum_of_squares(target + 0.5, target)) == pytest.approx(8 * 0.25)
+    assert float(correlation_loss(3 * target - 1, target)) == pytest.approx(0, abs=1e-4)
+    assert float(correlation_loss(-target, target)) == pytest.approx(2, abs=1e-4)
+    assert float(correlation_loss(target, torch.zeros_like(target))) == 0
+    assert float(adversarial_loss(torch.tensor([[0.0, 0.0]]))) == pytest.approx(-0.5)
+
+
+def test_rotations_are_24_different_ones_and_no_mirror():
+    cube = torch.arange(27.0).view(1, 3, 3, 3)
+    seen = {tuple(turned(cube, i).flatten().tolist()) for i in range(24)}
+    assert len(seen) == 24
+    mirrors = {tuple(turned(cube.flip(1), i).flatten().tolist()) for i in range(24)}
+    assert not seen & mirrors
+
+
+def test_augmentation_repeats_and_blur_keeps_the_mean():
+    pairs = [(torch.rand(1, 8, 8, 8), torch.rand(1, 8, 8, 8), torch.zeros(3)) for _ in range(4)]
+    data = Augmented(pairs, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(data[2], data[2], strict=True)) and len(data[2]) == 3
+    flat = torch.full((1, 8, 8, 8), 2.0)
+    assert torch.allclose(blurred(flat, 0.7), flat)

@@ -1,0 +1,160 @@
+"""The simulated experiments against independent programs and the equations they follow."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from training_data import made_structure
+
+from cryomap.atoms import AtomicModel, Residue
+from cryomap.grid import Grid
+from cryomap.simulate import structure_factor_map
+from training import degrade, surroundings
+from training.atoms_to_density import fourier_radius, spread, structure_density, target_density
+from training.experiment import Settings, _zone_selection, simulate
+from training.randomness import rotation
+from training.stream import Consecutive, SimulatedCubes
+
+SHAPE = (48, 48, 48)
+RADIUS = fourier_radius(SHAPE)
+
+
+def inner_atoms(n=60):
+    rng = torch.Generator().manual_seed(3)
+    positions = 16 + 16 * torch.rand(n, 3, generator=rng)
+    numbers = torch.tensor([6, 7, 8, 16])[torch.randint(4, (n,), generator=rng)].byte()
+    return positions, numbers, 20 + 60 * torch.rand(n, generator=rng)
+
+
+def test_spread_keeps_mass_and_place():
+    position = torch.tensor([[20.3, 21.7, 24.1]])
+    out = spread(position, torch.tensor([5.0]), torch.tensor([1.1]), SHAPE)
+    axes = torch.meshgrid(*[torch.arange(n).float() for n in SHAPE], indexing="ij")
+    centre = torch.stack([(out * a).sum() for a in axes]) / out.sum()
+    assert float(out.sum()) == pytest.approx(5.0, rel=0.01)
+    assert torch.allclose(centre, position[0], atol=0.02)
+
+
+def test_spread_takes_the_inside_part_of_an_atom_outside():
+    inside = spread(torch.tensor([[1.0, 20.0, 20.0]]), torch.ones(1), torch.ones(1), SHAPE)
+    outside = spread(torch.tensor([[-1.0, 20.0, 20.0]]), torch.ones(1), torch.ones(1), SHAPE)
+    assert torch.allclose(outside[0], inside[2], atol=1e-6)
+    assert torch.isfinite(outside).all() and float(outside[30:].abs().max()) == 0
+
+
+def test_structure_density_agrees_with_the_structure_factors():
+    """cryomap.simulate sums the same form factors through gemmi, by another way."""
+    positions, numbers, b = inner_atoms()
+    mine = torch.fft.irfftn(
+        structure_density(positions, numbers, b, RADIUS, SHAPE) * (RADIUS <= 1 / 3), s=SHAPE
+    )
+    n = len(positions)
+    model = AtomicModel(
+        positions.numpy()[:, ::-1].astype(float),
+        numbers.numpy(),
+        b.numpy().astype(float),
+        np.ones(n),
+        np.full(n, "C"),
+        np.full(n, ""),
+        np.zeros(n, np.int32),
+        (Residue("A", 1, "", "UNK", "protein"),),
+    )
+    reference = structure_factor_map(model, Grid(SHAPE), 3.0).values
+    assert np.corrcoef(mine.numpy().ravel(), reference.ravel())[0, 1] > 0.998
+
+
+def test_target_is_a_gaussian_of_the_asked_width():
+    out = target_density(torch.tensor([[24.0, 24.0, 24.0]]), torch.tensor([12.0]), 0.9, RADIUS, SHAPE)
+    assert float(out[24, 24, 24]) == pytest.approx(2.0, rel=0.03)
+    assert float(out[24, 24, 26] / out[24, 24, 24]) == pytest.approx(
+        math.exp(-0.5 * (2 / 0.9) ** 2), rel=0.05
+    )
+
+
+def test_noise_gives_the_fsc_it_was_made_for():
+    """Correlation with the noise-free map in a shell is sqrt(SNR / (1 + SNR)), SNR = 2 FSC / (1 - FSC)."""
+    rng = torch.Generator().manual_seed(5)
+    positions = 48 * torch.rand(2500, 3, generator=rng)
+    signal = structure_density(
+        positions, torch.full((2500,), 6).byte(), torch.full((2500,), 40.0), RADIUS, SHAPE
+    )
+    fsc = degrade.half_map_fsc(RADIUS, 4.0, 8.0)
+    observed = signal + degrade.noise(signal, RADIUS, fsc, 1.0, SHAPE, rng)
+    for s in (0.15, 0.25, 0.3):
+        shell = (RADIUS - s).abs() < 0.015
+        cross = (observed[shell] * signal[shell].conj()).real.sum()
+        found = cross / (observed[shell].abs() ** 2).sum().sqrt() / (signal[shell].abs() ** 2).sum().sqrt()
+        half = float(degrade.half_map_fsc(torch.tensor(s), 4.0, 8.0))
+        ratio = 2 * half / (1 - half)
+        assert float(found) == pytest.approx(math.sqrt(ratio / (1 + ratio)), abs=0.05)
+
+
+def test_half_map_fsc_is_0143_at_the_resolution():
+    assert float(degrade.half_map_fsc(torch.tensor(1 / 3.7), 3.7, 9.0)) == pytest.approx(0.143, abs=1e-4)
+
+
+def test_zone_is_the_ball_about_an_atom():
+    zone = surroundings.near(torch.tensor([[24.0, 24.0, 24.0]]), 5.0, RADIUS, SHAPE)
+    assert int(zone.sum()) == pytest.approx(4 / 3 * math.pi * 125, rel=0.05)
+    assert zone[24, 24, 29] and not zone[24, 24, 30]
+
+
+def test_a_zone_keeps_the_ligand_that_the_chain_binds():
+    s = made_structure()
+    chosen = _zone_selection(s.positions, s.kinds, s.chains, chain=0)
+    assert chosen[s.chains == 0].all() and chosen[s.chains == 2].all()
+    assert not chosen[s.chains == 1].any() and not chosen[s.chains == 3].any()
+
+
+def test_rotations_are_rotations():
+    matrix = rotation(torch.Generator().manual_seed(1))
+    assert torch.allclose(matrix @ matrix.T, torch.eye(3), atol=1e-5) and float(matrix.det()) > 0.999
+
+
+def test_experiments_repeat_and_keep_ligands_in_the_target():
+    structure = made_structure(atoms=200)
+    settings = Settings(box=64, neighbour=0, zone=0, blobs=0, detergent=0)
+    first, again = (simulate([structure], settings, torch.Generator().manual_seed(2)) for _ in range(2))
+    other = simulate([structure], settings, torch.Generator().manual_seed(3))
+    assert torch.equal(first.observed, again.observed) and torch.equal(first.target, again.target)
+    assert not torch.equal(first.observed, other.observed)
+    assert (
+        torch.isfinite(first.observed).all()
+        and 0 <= float(first.target.min()) <= float(first.target.max()) <= 1
+    )
+    without = made_structure(atoms=200)
+    keep = without.kinds == 0
+    bare = type(without)("BARE", *(getattr(without, f)[keep] for f in ("positions", "atomic_numbers")),
+                         *(getattr(without, f)[keep] for f in ("b_ranks", "kinds", "chains")))  # fmt: skip
+    rng = torch.Generator().manual_seed(2)
+    assert float(simulate([bare], settings, rng).target.sum()) < float(first.target.sum())
+
+
+def test_better_resolution_means_a_better_map():
+    structure = made_structure(atoms=1000, spacing=4.0)
+
+    def correlation(resolution):
+        settings = Settings(
+            resolution=(resolution, resolution), box=64, zone=0, neighbour=0, detergent=0, blobs=0
+        )
+        pairs = [simulate([structure], settings, torch.Generator().manual_seed(i)) for i in range(4)]
+        rows = [torch.stack([e.observed[e.target > 0.02], e.target[e.target > 0.02]]) for e in pairs]
+        return sum(float(torch.corrcoef(row)[0, 1]) for row in rows) / len(rows)
+
+    assert correlation(3.0) > correlation(5.0) + 0.1 > correlation(7.0) + 0.15
+
+
+def test_cubes_are_the_same_whatever_the_run():
+    cubes = SimulatedCubes([made_structure()], Settings(box=48), 24, per_box=3, seed=4)
+    observed, target = cubes[7]
+    assert observed.shape == target.shape == (3, 1, 24, 24, 24)
+    assert torch.equal(cubes[7][0], observed) and not torch.equal(cubes[8][0], observed)
+
+
+def test_order_resumes_shuffles_and_is_shared_out():
+    whole = list(Consecutive(0, 6, 4, length=10, seed=1))
+    assert sorted(whole[:10]) == list(range(10)) and whole[:10] != whole[10:20]
+    assert list(Consecutive(3, 3, 4, length=10, seed=1)) == whole[12:]
+    parts = [list(Consecutive(0, 6, 4, rank, 2, 10, 1)) for rank in (0, 1)]
+    assert [i for b in range(6) for part in parts for i in part[2 * b : 2 * b + 2]] == whole
