@@ -103,7 +103,7 @@ class BackgroundTask(Task):
         super().terminate()
 
     def __str__(self) -> str:
-        return f"{self.title} (task {self.id}, {self.state})"
+        return f"{self.title} (task {self.id}, {self.state.value})"
 
     def _post(self, event: Any) -> None:
         self._events.put(event)

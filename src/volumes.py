@@ -111,8 +111,10 @@ def open_result(
         grid: where the values are, in the coordinates of `like`.
         like: the map it was made from; its position and display style are copied.
         level: contour level to show; None leaves the choice to ChimeraX.
-        model_id: wanted number; a missing group model above it is opened.
+        model_id: wanted number, if it's still free; a missing group model above it is opened.
     """
+    if model_id is not None and session.models.have_id(model_id):
+        model_id = None  # taken while the engine ran: better another number than no result
     if model_id is not None and len(model_id) > 1 and not session.models.have_id(model_id[:-1]):
         group = Model("enhanced maps", session)
         group.id = model_id[:-1]
@@ -121,6 +123,8 @@ def open_result(
     result = volume_from_grid_data(data, session, model_id=model_id)
     result.copy_settings_from(like, copy_region=False, copy_colors=False, copy_thresholds=False)
     result.scene_position = like.scene_position
-    if level is not None:
+    if level is not None and like.showing_image():
+        result.add_surface(level, rgba=result.default_rgba, display=False)  # for when a surface is wanted
+    elif level is not None:
         result.set_parameters(surface_levels=[level])
     return result

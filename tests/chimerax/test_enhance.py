@@ -267,3 +267,25 @@ def test_python_that_is_gone(session):
     open_map(session)
     with user_error("/nowhere/bin/python", "enhance install"):
         run(session, "enhance #1")
+
+
+def test_model_id_taken_meanwhile(session):
+    from chimerax.map_enhance.engine_job import EnhanceJob, EnhanceSettings
+
+    use_fake_engine()
+    volume = open_map(session)
+    job = EnhanceJob(session, [volume], EnhanceSettings(model_id=(2,)))
+    open_map(session, name="takes number 2")
+    job.begin(block=True)
+    assert [result.id for result in job.results] == [(3,)]
+
+
+def test_map_shown_as_image(session):
+    use_fake_engine()
+    volume = open_map(session)
+    run(session, "volume #1 style image")
+    volume.update_drawings()
+    (result,) = run(session, "enhance #1")
+    assert result.showing_image() and not result.surface_shown
+    run(session, f"volume #{result.id_string} style surface")
+    assert [surface.level for surface in result.surfaces] == [0.3] and result.surface_shown
