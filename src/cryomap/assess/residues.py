@@ -10,7 +10,7 @@ from ..grid import Grid
 from .correlation import ModelMap, pearson
 from .masks import spheres
 
-# phenix.map_model_cc counts CB to the main chain; so does the RSCC here (Q-scores' classes don't).
+# phenix.map_model_cc counts CB to the main chain; so does the RSCC here (the classes don't).
 MAIN_CHAIN = ("C", "N", "CA", "O", "CB")
 
 
@@ -64,6 +64,8 @@ def residue_correlations(
     order = np.argsort(model.residue_indices, kind="stable")
     owners, starts = np.unique(model.residue_indices[order], return_index=True)
     result = np.full(len(model.residues), np.nan)
+    if not len(model):
+        return result
     for owner, atoms in zip(owners, np.split(order, starts[1:]), strict=True):
         voxels, near = _near_voxels(indices[atoms], radius, computed.density.grid)
         result[owner] = pearson(observed[voxels][near], calculated[voxels][near])
@@ -99,5 +101,8 @@ def region_correlation(values: np.ndarray, computed: ModelMap, positions: np.nda
 
 
 def is_main_chain(model: AtomicModel) -> np.ndarray:
-    """Which atoms are main chain of a protein to phenix.map_model_cc (CB is), bool (n,)."""
+    """Which atoms are main chain of a protein to phenix.map_model_cc (CB is), bool (n,).
+
+    The reference's side chain is every other atom, ligands and nucleic acid too; here it is the protein's.
+    """
     return (model.atom_kinds == "protein") & np.isin(model.atom_names, MAIN_CHAIN)
