@@ -9,9 +9,19 @@ class _MapEnhanceAPI(BundleAPI):
     @staticmethod
     def register_command(bi, ci, logger):
         """Register the command `ci.name` when it's first used."""
-        from . import enhance_command
+        from . import enhance_command, mapcc_command
 
-        enhance_command.register_command(ci, logger)
+        module = mapcc_command if ci.name == "mapcc" else enhance_command
+        module.register_command(ci, logger)
+
+    @staticmethod
+    def get_class(class_name):
+        """The class of that name in a session file."""
+        if class_name == "PlotPanel":
+            from .plot_panel import PlotPanel
+
+            return PlotPanel
+        return None
 
 
 bundle_api = _MapEnhanceAPI()
