@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 
 from chimerax.core.commands import (
     BoolArg,
@@ -119,19 +120,30 @@ def enhance_install(
 
 
 def enhance_info(session: Session) -> dict:
-    """Say which Python, torch and devices `enhance` uses, and where they are."""
-    from . import engine_python
+    """Say which Python, torch, devices and weights `enhance` uses.
 
-    python = engine_python.find_python(session)
+    Returns:
+        "path", "origin", "python", "torch", "devices", and "weights": version by method.
+    """
+    from . import engine_python
+    from .cryomap.networks.card import bundled_cards
+
+    python, cards = engine_python.find_python(session), bundled_cards()
     found = engine_python.describe_python(python)
     rows = {
         "Python": f"{found['python']} ({python.origin}: {python.path})",
         "torch": found["torch"],
         "Devices": ", ".join(found["devices"]),
     }
-    body = "".join(f"<tr><th align=left>{name}</th><td>{value}</td></tr>" for name, value in rows.items())
+    for method, card in cards.items():
+        low, high = card.resolution
+        rows[f"Weights of {method}"] = f"{card.version}, for {low:g} to {high:g} \u00c5. {card.notes}"
+    body = "".join(
+        f"<tr><th align=left>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows.items()
+    )
     session.logger.info(f"<table {html_table_params}>{body}</table>", is_html=True)
-    return {"path": python.path, "origin": python.origin, **found}
+    versions = {method: card.version for method, card in cards.items()}
+    return {"path": python.path, "origin": python.origin, **found, "weights": versions}
 
 
 def _enhance_description() -> CmdDesc:
