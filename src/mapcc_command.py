@@ -93,6 +93,8 @@ def mapcc(
     from .results_html import report_table, residue_table
 
     _require_gemmi()
+    if color and not (len(to.atoms) and {"all", "cc", "qscore", "classes"} & set(metrics)):
+        raise UserError("mapcc: color needs atoms to color, and cc, qscore or classes among the metrics")
     compared = _assess(session, volumes, to, resolution, metrics, mask, sigma, (save_table, save_json))
     report, residues, logger = compared.report, compared.residues, session.logger
     names = _set_attributes(session, compared)
@@ -102,9 +104,11 @@ def mapcc(
     if per_residue and residues is not None:
         logger.info(residue_table(report, compared.volumes, residues), is_html=True)
     if color:
-        _color(session, to, report, names)
-    if plot:
+        _color(session, to, report, names[0])
+    if plot and session.ui.is_gui:
         _plot(session, compared, to)
+    elif plot:
+        logger.warning("mapcc: there's no window for plots; saveJson writes all that they show")
     _save(session, report, save_table, save_json)
     return JSONResult(json.dumps(compared.figures), compared) if return_json else compared
 
@@ -184,22 +188,17 @@ def _set_attributes(session: Session, compared: Comparison) -> list[str]:
     return list(found)
 
 
-def _color(session: Session, to: Objects, report: Report, names: Sequence[str]) -> None:
+def _color(session: Session, to: Objects, report: Report, name: str) -> None:
     from .residue_values import color_residues
 
-    if not names:
-        raise UserError("mapcc: color needs a model, and cc, qscore or classes among the metrics")
-    expected = report.maps[-1].figures.get("q_expected") if names[0] == "qscore" else None
-    color_residues(session, to.spec, names[0], expected or 0.5)
+    expected = report.maps[-1].figures.get("q_expected") if name == "qscore" else None
+    color_residues(session, to.spec, name, expected or 0.5)
 
 
 def _plot(session: Session, compared: Comparison, to: Objects) -> None:
-    from .result_rows import residue_values
-
-    if not session.ui.is_gui:
-        raise UserError("mapcc: plots need a window; leave plot out, or save the figures with saveJson")
     from .plot_data import FscCurve, PlotData
     from .plot_panel import show_plots
+    from .result_rows import residue_values
 
     curves, values = [], {}
     for number, (volume, scores) in enumerate(zip(compared.volumes, compared.report.maps, strict=True)):

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from Qt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from .plot_data import FscCurve, PlotData
+from .residue_values import residue_spec
 
 # The first map, the one before, is grey; the others follow.
 COLORS = ("#8c8c8c", "#1f6fb4", "#d4691c", "#3a8f3a", "#8a4fae")
@@ -156,7 +157,7 @@ class ResiduePage(_Page):
         residue = self.residue_at(x)
         if residue is None:
             return
-        run(self._session, f"select {residue.atomspec}")
+        run(self._session, f"select {residue_spec(residue)}")
         if go_there:
             run(self._session, "view sel")
         if self._marker is not None:

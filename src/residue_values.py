@@ -40,3 +40,8 @@ def color_residues(session: Session, spec: str, name: str, expected: float = 0.5
         f"color byattribute r:{name} {spec} palette 0,red:{min(expected, 0.99 * top):.2f},white:{top:.2f},blue"
         " noValueColor gray",
     )
+
+
+def residue_spec(residue: Residue) -> str:
+    """How commands name a residue, whatever else will be opened."""
+    return residue.string(omit_structure=False, style="command")

@@ -101,8 +101,8 @@ def _q_title(report: Report) -> str:
 def _figures(report: Report, names, digits: int = 3) -> list[Row]:
     rows = []
     for key, label in names:
-        values = tuple(_finite(scores.figures.get(key)) for scores in report.maps)
-        if any(value is not None for value in values):
+        if any(key in scores.figures for scores in report.maps):
+            values = tuple(_finite(scores.figures.get(key)) for scores in report.maps)
             rows.append(Row(label, values, digits=digits))
     return rows
 

@@ -11,6 +11,7 @@ from chimerax.core.logger import html_table_params
 from chimerax.map import Volume
 
 from .cryomap.assess.results import Report
+from .residue_values import residue_spec
 from .result_rows import Row, groups, residue_values
 
 MOST_LIGANDS = 40
@@ -70,7 +71,7 @@ def _row(row: Row, maps: int, residues: Residues | None) -> str:
 
 def residue_link(residue: Residue, label: str) -> str:
     """A link that goes to a residue and selects it."""
-    spec = residue.atomspec
+    spec = residue_spec(residue)
     return f'<a href="cxcmd:view {spec}; select {spec}">{label}</a>'
 
 
