@@ -48,13 +48,13 @@ def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) 
 
     Args:
         path: the table.
-        folder: where map_file and model_file are; the table's own folder if not given.
+        folder: where map_file and model_file are; if not given, the table's own folder or `maps` in it.
 
     Raises:
         InputError: no such file, neither emdb_id nor map_file, or a value that can't be read.
     """
     path = Path(path)
-    folder = path.parent if folder is None else Path(folder)
+    folders = [path.parent, path.parent / "maps"] if folder is None else [Path(folder)]
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     with open(path, newline="") as handle:
@@ -65,7 +65,7 @@ def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) 
         raise InputError(
             f"{path}: it has neither a column emdb_id nor map_file; columns are separated by tabs"
         )
-    entries = [_entry(row, folder, f"{path}, line {line}") for line, row in enumerate(rows, 2)]
+    entries = [_entry(row, folders, f"{path}, line {line}") for line, row in enumerate(rows, 2)]
     seen: set[str] = set()
     for line, entry in enumerate(entries, 2):
         if entry.name in seen:
@@ -74,10 +74,10 @@ def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) 
     return entries
 
 
-def _entry(row: dict, folder: Path, where: str) -> Entry:
+def _entry(row: dict, folders: list[Path], where: str) -> Entry:
     value = {key: (text or "").strip() for key, text in row.items() if isinstance(key, str)}
     emdb_id = f"EMD-{emdb_number(value['emdb_id'])}" if value.get("emdb_id") else ""
-    files = {key: str(folder / value[key]) if value.get(key) else "" for key in ("map_file", "model_file")}
+    files = {key: _place(value.get(key, ""), folders) for key in ("map_file", "model_file")}
     name = stem(Path(files["map_file"])) if files["map_file"] else emdb_id
     if not name:
         raise InputError(f"{where}: neither emdb_id nor map_file")
@@ -89,6 +89,11 @@ def _entry(row: dict, folder: Path, where: str) -> Entry:
     if split not in SPLITS:
         raise InputError(f"{where}: split is {split!r}; it must be one of {', '.join(SPLITS)}, or empty")
     return Entry(name, emdb_id, value.get("pdb_id", ""), resolution, split, **files)
+
+
+def _place(name: str, folders: list[Path]) -> str:
+    places = [folder / name for folder in folders]
+    return str(next((p for p in places if p.is_file()), places[0])) if name else ""
 
 
 def scan_folder(folder: str | os.PathLike) -> list[Entry]:

@@ -1,0 +1,269 @@
+"""How much better a method makes maps, measured against their models and beside what users have anyway.
+
+    python scripts/evaluate.py --maps maps.tsv --method superem --out runs/evaluation
+    python scripts/evaluate.py --maps maps.tsv --weights a.safetensors --weights b.safetensors --out runs/candidates \\
+        --only EMD-5925,EMD-1657 --metrics cc,fsc --baselines none
+
+Writes evaluation.md, evaluation.json, scores.png and sections.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+import numpy as np
+
+from cryomap.assess.correlation import fixed_scale, model_map
+from cryomap.assess.inputs import prepare_model
+from cryomap.assess.report import assess
+from cryomap.atoms import AtomicModel, read_model
+from cryomap.density import DensityMap, read_map, resample
+from cryomap.enhance.methods import Method, load_method
+from cryomap.enhance.run import enhance
+from cryomap.errors import InputError
+from cryomap.simulate import situs_map
+from evaluation.auto_sharpen import auto_sharpened
+from evaluation.figures import score_chart, section_chart
+from evaluation.measures import DEPOSITED
+from evaluation.sharpening import best_sharpening
+from evaluation.tables import report
+from training.archives import Sources, located
+from training.atomic import replacing
+from training.entries import Entry, read_list, scan_folder
+
+STEP = 1.0  # A
+BASELINES = ("sharpened", "auto_sharpen")
+SECTIONS = 6  # maps in sections.png
+SLAB = 3  # sections averaged into one
+
+Variant = Callable[[DensityMap, DensityMap, AtomicModel, float], tuple[DensityMap | str, dict]]
+"""From the deposited map, the same at 1 A, its model and its resolution to a map (or why there is none), and facts."""
+
+
+def chosen_entries(options: argparse.Namespace) -> list[Entry]:
+    """The maps to evaluate on: those with a model, of the wanted names and resolutions.
+
+    Raises:
+        InputError: a list or folder can't be read, or nothing is left.
+    """
+    entries = read_list(options.maps, options.folder) if options.maps else scan_folder(options.folder)
+    only = {name.strip().upper() for name in options.only.split(",") if name.strip()}
+    entries = [e for e in entries if e.map_file and e.model_file]
+    entries = [e for e in entries if not only or {e.name.upper(), e.emdb_id.upper(), e.pdb_id.upper()} & only]
+    low, high = options.resolutions
+    entries = [e for e in entries if not e.resolution or low <= e.resolution <= high]
+    if not entries:
+        raise InputError("no map with a model is asked for (--only, --resolutions)")
+    return entries
+
+
+def methods(options: argparse.Namespace) -> dict[str, Method]:
+    """The methods to evaluate, by the name they get in the report.
+
+    Raises:
+        InputError: weights that are missing or can't be used, or a name twice.
+    """
+    loaded = [(Path(w).stem, load_method(None, w, options.device)) for w in options.weights]
+    wanted = [name for name in options.method if name not in {m.card.method for _, m in loaded}]
+    loaded += [(name, load_method(name, None, options.device)) for name in wanted]
+    names = [m.card.method for _, m in loaded]
+    found: dict[str, Method] = {}
+    for file, method in loaded:
+        name = method.card.method if names.count(method.card.method) == 1 else file
+        if name in found:
+            raise InputError(f"two weights files called {name}; rename one")
+        found[name] = method
+    return found
+
+
+def as_enhanced(method: Method) -> Variant:
+    """The variant that a method makes."""
+
+    def make(density: DensityMap, _at_1a: DensityMap, _model: AtomicModel, _resolution: float):
+        result, facts = enhance(density, method, grid_spacing=STEP)
+        return result, {"seconds": facts.seconds, "tiles": facts.tiles_run, "device": facts.device}
+
+    return make
+
+
+def as_sharpened(_density: DensityMap, at_1a: DensityMap, model: AtomicModel, resolution: float):
+    """The best global B factor, by CC_mask_hr."""
+    inside = prepare_model(model, [at_1a]).model
+    result, b_factor = best_sharpening(at_1a, model_map(fixed_scale(inside), at_1a.grid, 3.0), resolution)
+    return result, {"b_factor": round(b_factor, 1)}
+
+
+def as_auto_sharpened(seconds: float) -> Variant:
+    """cctbx's auto_sharpen within a time."""
+
+    def make(_density: DensityMap, at_1a: DensityMap, _model: AtomicModel, resolution: float):
+        return auto_sharpened(at_1a, resolution, seconds), {}
+
+    return make
+
+
+def evaluate(
+    entry: Entry, variants: dict[str, Variant], metrics: list[str]
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """One map: its line of the JSON, and a section of each variant.
+
+    Raises:
+        InputError: map, model or resolution can't be used.
+    """
+    found = located(entry, Sources(Path()))
+    density, model = read_map(found.map_file), read_model(found.model_file)
+    at_1a = resample(density, density.grid.cubic(STEP), order=3)
+    maps, facts, missing = {DEPOSITED: at_1a}, {}, {}
+    for name, make in variants.items():
+        begun = time.monotonic()
+        result, facts[name] = make(density, at_1a, model, found.resolution)
+        facts[name].setdefault("seconds", round(time.monotonic() - begun, 2))
+        if isinstance(result, str):
+            missing[name] = result
+        else:
+            maps[name] = result
+    assessed = assess(list(maps.values()), model, resolution=found.resolution, metrics=metrics).as_dict()
+    keep = ("residues", "chains", "curves", "map")
+    scores = {
+        name: {key: value for key, value in row.items() if key not in keep}
+        for name, row in zip(maps, assessed["maps"], strict=True)
+    }
+    line = {
+        "entry": entry.name,
+        "emdb_id": entry.emdb_id,
+        "pdb_id": entry.pdb_id,
+        "resolution": found.resolution,
+    }
+    line |= {"scores": scores, "facts": facts, "missing": missing, "notes": assessed["notes"]}
+    maps["model at 3.0 A"] = situs_map(model, at_1a.grid, 3.0)
+    return line, sections(maps, model)
+
+
+def sections(maps: dict[str, DensityMap], model: AtomicModel) -> dict[str, np.ndarray]:
+    """The mean of a few sections through the middle of the model, cut to its surroundings, of each map (y, x)."""
+    grid = maps[DEPOSITED].grid
+    indices = grid.to_indices(model.positions)[:, ::-1]
+    low = np.clip(indices.min(axis=0).astype(int) - 5, 0, None)
+    high = np.minimum(indices.max(axis=0).astype(int) + 6, grid.shape)
+    middle = int(np.clip(np.median(indices[:, 0]), SLAB // 2, grid.shape[0] - SLAB // 2 - 1))
+    part = (slice(middle - SLAB // 2, middle + SLAB // 2 + 1), slice(low[1], high[1]), slice(low[2], high[2]))
+    return {name: density.values[part].mean(axis=0) for name, density in maps.items()}
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--maps", type=Path, help="TSV of map_file, model_file, resolution_A, emdb_id, pdb_id"
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where the files are (default: beside the TSV or in maps/ there); alone: NAME.map with NAME.pdb",
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/evaluation"), help="default: %(default)s")
+    parser.add_argument(
+        "--method", action="append", default=[], choices=("superem", "cryosamu"), help="bundled weights"
+    )
+    parser.add_argument(
+        "--weights", action="append", default=[], help="weights file; may be given again, to compare"
+    )
+    parser.add_argument("--only", default="", help="some maps, by any of their names, separated by commas")
+    parser.add_argument("--resolutions", type=_range, default=(0.0, 99.0), help="LOW-HIGH in A, e.g. 2.9-6")
+    parser.add_argument(
+        "--metrics", default="cc,fsc,qscore,classes,cubes", help="of %(default)s (the default: all of them)"
+    )
+    parser.add_argument("--baselines", default=",".join(BASELINES), help="of %(default)s, or none")
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="for auto_sharpen, a map (default: %(default)g)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    options = parser.parse_args(arguments)
+    if not (options.maps or options.folder):
+        parser.error("give --maps or --folder")
+    return options
+
+
+def _range(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    return float(low), float(high)
+
+
+def chosen_variants(options: argparse.Namespace) -> tuple[dict[str, Variant], dict[str, dict]]:
+    """What is made of each map, and facts for the report's head.
+
+    Raises:
+        InputError: an unknown baseline, or weights that can't be used.
+    """
+    baselines = [b.strip() for b in options.baselines.split(",") if b.strip() not in ("", "none")]
+    if set(baselines) - set(BASELINES):
+        raise InputError(f"--baselines {options.baselines}: must be of {', '.join(BASELINES)}, or none")
+    available = {"sharpened": as_sharpened, "auto_sharpen": as_auto_sharpened(options.seconds)}
+    facts = {
+        "sharpened": {
+            "the global B factor": "that gives the best CC_mask_hr, found by search with the model at hand"
+        },
+        "auto_sharpen": {"cctbx's auto_sharpen": f"without boxing, at most {options.seconds:g} s a map"},
+    }
+    variants = {name: available[name] for name in baselines}
+    heads = {name: facts[name] for name in baselines}
+    for name, method in methods(options).items():
+        variants[name] = as_enhanced(method)
+        heads[name] = {"weights": Path(method.weights).name, "version": method.card.version}
+    return variants, heads
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; 0 if every map was measured, 1 if some couldn't be, 2 bad input."""
+    options = parse(arguments)
+    try:
+        entries = chosen_entries(options)
+        variants, heads = chosen_variants(options)
+        lines, pictures, failed = [], [], []
+        for number, entry in enumerate(entries, 1):
+            begun = time.monotonic()
+            try:
+                line, shown = evaluate(entry, variants, options.metrics.split(","))
+            except InputError as error:
+                failed.append(f"{entry.name}: {error}")
+                print(f"left out: {failed[-1]}", file=sys.stderr)
+                continue
+            lines.append(line)
+            pictures.append((f"{entry.name} {line['resolution']:g} A", shown))
+            print(f"{number} of {len(entries)}: {entry.name}, {time.monotonic() - begun:.1f} s", flush=True)
+            write(options.out, {"entries": lines, "methods": heads, "failed": failed})
+        if not lines:
+            return 2
+        score_chart(lines, options.out / "scores.png")
+        section_chart(_spread(pictures), options.out / "sections.png")
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(options.out / "evaluation.md")
+    return 1 if failed else 0
+
+
+def write(folder: Path, result: dict) -> None:
+    """Write the JSON and the Markdown of what has been measured so far."""
+    with replacing(folder / "evaluation.json") as out:
+        json.dump(result, out, indent=1)
+    with replacing(folder / "evaluation.md") as out:
+        out.write(report(result))
+
+
+def _spread(pictures: list) -> list:
+    """At most `SECTIONS` of them, evenly chosen."""
+    return [pictures[i] for i in sorted({round(i) for i in np.linspace(0, len(pictures) - 1, SECTIONS)})]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How much better a method makes maps, against what users have anyway."""
