@@ -21,12 +21,13 @@ class Settings:
     """What is simulated.
 
     Attributes:
-        resolution: lowest and highest resolution (A), drawn evenly in 1/d between d and d^2's spacing.
+        resolution: lowest and highest resolution (A), drawn evenly.
         target_sigma: width (A) of the target's Gaussians.
         box: edge of the simulated box in voxels of 1 A.
         normalization: name in `NORMALIZATIONS` for the input.
         target_scale: target densities are divided by this many heights of a lone carbon, then clipped to 1.
-        zone, soft_mask, neighbour, detergent, blobs, anisotropic, coarse, solvent: probabilities of each.
+        zone, soft_mask, neighbour, detergent, blobs, anisotropic, coarse, solvent: probabilities of each; one to
+            three neighbours at a time.
     """
 
     resolution: tuple[float, float] = (3.0, 6.0)
@@ -75,7 +76,7 @@ def simulate(
     resolution = uniform(low, high, rng)
     story = [f"{scene.name} {resolution:.1f} A"]
 
-    b_mean = resolution**2 * uniform(3, 13, rng)
+    b_mean = resolution**2 * uniform(4, 14, rng)
     b = degrade.local_b_factors(scene.positions, scene.ranks, b_mean, radius, shape, rng)
     signal = structure_density(scene.positions, scene.atomic_numbers, b, radius, shape)
     molecule = surroundings.near(scene.positions, 2.5, radius, shape)
@@ -84,7 +85,8 @@ def simulate(
     if chance(settings.solvent, rng):
         signal = degrade.solvent_contrast(signal, radius, rng)
 
-    fsc = degrade.half_map_fsc(radius, resolution, uniform(5, 14, rng))
+    # What a paper states is rarely too cautious.
+    fsc = degrade.half_map_fsc(radius, resolution * uniform(0.97, 1.12, rng), uniform(5, 14, rng))
     masked = min(1.0, max(0.05, filled * uniform(2, 4, rng)))
     observed = signal + degrade.noise(signal, radius, fsc, masked, shape, rng)
     observed = observed * degrade.sharpen(radius, fsc, resolution, b_mean, rng)
@@ -136,10 +138,11 @@ def _scene(
     shift = settings.box / 2 - positions[atom] + jitter
     positions = positions + shift
     parts = [(positions, s.atomic_numbers, s.b_ranks, s.kinds, s.chains)]
-    if chance(settings.neighbour, rng):
+    neighbours = 1 + choice(3, rng) if chance(settings.neighbour, rng) else 0
+    for i in range(neighbours):
         other = structures[choice(len(structures), rng)]
         moved = surroundings.beside(positions, other.positions @ rotation(rng).T, rng)
-        parts.append((moved, other.atomic_numbers, other.b_ranks, other.kinds, other.chains + 1000))
+        parts.append((moved, other.atomic_numbers, other.b_ranks, other.kinds, other.chains + 1000 * (i + 1)))
     positions, numbers, ranks, kinds, chains = (torch.cat(c) for c in zip(*parts, strict=True))
     inside = ((positions > -6) & (positions < settings.box + 5)).all(dim=1)
     zoned = chance(settings.zone, rng)

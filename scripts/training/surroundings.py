@@ -14,13 +14,13 @@ from .randomness import direction, smooth_field, uniform
 def beside(positions: Tensor, neighbour: Tensor, rng: Generator) -> Tensor:
     """Move a neighbour's atoms so that it touches the structure in a random direction, 2 to 5 A apart.
 
-    Both (n, 3) in A; where the two are not convex they may interlock a little, as real interfaces do.
+    Both (n, 3) in A.
     """
     u = direction(rng).to(positions.device)
     centre, other = positions.mean(dim=0), neighbour.mean(dim=0)
     moved = neighbour - other + centre
-    gap = (positions @ u).quantile(0.995) if len(positions) < 1e6 else (positions @ u).max()
-    return moved + u * (gap - (moved @ u).min() + uniform(2, 5, rng))
+    gap = (positions @ u).max() - (moved @ u).min() + uniform(2, 5, rng)
+    return moved + u * gap
 
 
 def near(positions: Tensor, distance: float, radius: Tensor, shape: tuple[int, int, int]) -> Tensor:
