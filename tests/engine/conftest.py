@@ -4,11 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from cryomap.density import DensityMap
 from cryomap.grid import Grid
+from cryomap.networks.card import Card
+from cryomap.networks.checkpoint import save_weights
+from cryomap.networks.superem import Generator
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+
+torch.set_num_threads(1)  # the networks here are small; threads would only wait for each other
 
 
 def shared(*parts: str) -> Path:
@@ -31,3 +38,43 @@ def blobs(grid: Grid, centers: np.ndarray, sigma: float) -> DensityMap:
 def rng() -> np.random.Generator:
     """Random numbers, the same ones every time."""
     return np.random.default_rng(7)
+
+
+def sharpener() -> Generator:
+    """A generator whose weights are set by hand: every voxel v becomes (tanh(4 v - 3) + 1) / 2, nothing moves."""
+    network = Generator(channels=2, blocks=1, norm="none")
+    for parameter in network.parameters():
+        nn.init.zeros_(parameter)
+    for layer in network.modules():
+        if isinstance(layer, nn.PReLU):
+            nn.init.ones_(layer.weight)
+    with torch.no_grad():
+        for convolution in (network.head[0], network.tail[0], network.project[0]):
+            convolution.weight[0, 0, 1, 1, 1] = 1
+        network.project[0].weight *= 4
+        network.project[0].bias.fill_(-3)
+    return network
+
+
+def save_as(network: nn.Module, folder: Path, method: str = "superem", **card: object) -> Path:
+    """The network as a weights file with its card, in a folder."""
+    name = "superem" if isinstance(network, Generator) else "cryosamu"
+    path = folder / f"{method}.safetensors"
+    facts = {
+        "version": "test",
+        "architecture": {"name": name, "arguments": {}},
+        "tile": 32,
+        "margin": 4,
+        "stride": 20,
+        "normalization": {"name": "superem"},
+    }
+    save_weights(network, Card(method=method, **{**facts, **card}), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sharpener_weights(tmp_path_factory) -> Path:
+    """A weights file of the `sharpener`."""
+    arguments = {"channels": 2, "blocks": 1, "norm": "none"}
+    architecture = {"name": "superem", "arguments": arguments}
+    return save_as(sharpener(), tmp_path_factory.mktemp("weights"), architecture=architecture)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 FLAT_SHARE = 0.1  # of the voxels having one and the same value: the solvent was masked away
-NOISE_SIGMAS = 4.5
+NOISE_SIGMAS = 5.0
+DENSITY_SHARE, DENSITY_VOLUME = 0.01, 2e4  # of the box; A^3
 
 
 def default_contour(values: np.ndarray) -> float:
@@ -17,15 +18,19 @@ def default_contour(values: np.ndarray) -> float:
     return float(values.mean(dtype=np.float64) + 1.5 * values.std(dtype=np.float64))
 
 
-def noise_ceiling(values: np.ndarray, most: int = 4_000_000) -> float:
+def noise_ceiling(values: np.ndarray, voxel_volume: float, most: int = 4_000_000) -> float:
     """The value that solvent noise doesn't exceed.
 
     Where a tenth of the voxels share one value the solvent was masked, and that value is returned. Else the
     solvent is the peak of the histogram, its standard deviation that of the values below the peak (density has
-    no part there), and 4.5 of them above the peak is the ceiling: 3 in 10^6 noise voxels exceed it.
+    no part there), and 5 of them above the peak is the ceiling: 3 in 10^7 noise voxels exceed it.
+
+    A tight box has little solvent, and its peak is density. So the ceiling is lowered until at least 1 % of the
+    box, or 20,000 A^3 (a protein of 16 kDa) if that is less, is above it.
 
     Args:
         values: (z, y, x).
+        voxel_volume: A^3.
         most: how many voxels to look at, evenly spread.
     """
     sample = np.sort(values.reshape(-1)[:: max(1, values.size // most)])
@@ -37,12 +42,16 @@ def noise_ceiling(values: np.ndarray, most: int = 4_000_000) -> float:
     mode = _half_sample_mode(sample)
     below = sample[sample < mode]
     sigma = float(np.sqrt(np.mean((below - mode) ** 2, dtype=np.float64))) if below.size else 0.0
-    return mode + NOISE_SIGMAS * sigma
+    share = min(DENSITY_SHARE, DENSITY_VOLUME / (values.size * voxel_volume))
+    return min(mode + NOISE_SIGMAS * sigma, float(sample[int((1 - share) * (sample.size - 1))]))
 
 
 def _half_sample_mode(ordered: np.ndarray) -> float:
-    """The mode of sorted values: halve to the densest half while at least 1,000 remain (Bickel & Fruehwirth 2006)."""
-    while ordered.size > 1000:
+    """The mode of sorted values (Bickel & Fruehwirth 2006): the densest half, and again, down to a sixteenth.
+
+    Going on to the very peak, as they do, would follow its noise.
+    """
+    for _ in range(4):
         half = ordered.size // 2
         start = int(np.argmin(ordered[half:] - ordered[: ordered.size - half]))
         ordered = ordered[start : start + half + 1]

@@ -97,12 +97,15 @@ def enhance(
     if mask is not None:
         density = replace(density, values=density.values * mask.values)
         require_enhanceable(density)
+    # What one looks at is density, even if it is weaker than the noise.
+    noise = noise_ceiling(density.values, density.grid.voxel_volume)
+    noise = noise if level is None else min(noise, level)
     if level is None:
         level = default_contour(density.values)
         log.info("%s: no contour level given; taking %.4g (mean + 1.5 sigma)", density.name, level)
 
     cpu_seconds = method.predictor.cpu_seconds
-    values, tiles_run, tiles_total = _run_network(density, method, level, progress)
+    values, tiles_run, tiles_total = _run_network(density, method, noise, level, progress)
     result = _on_grid(values, density, method, output_grid, mask)
 
     volume = enclosed_volume(density.values, level, density.grid.voxel_volume)
@@ -143,12 +146,11 @@ def _unit_mask(mask: DensityMap, density: DensityMap) -> DensityMap:
 
 
 def _run_network(
-    density: DensityMap, method: Method, level: float, progress: Progress | None
+    density: DensityMap, method: Method, noise: float, level: float, progress: Progress | None
 ) -> tuple[np.ndarray, int, int]:
     """The network's output on its own grid (z, y, x), tiles run, and tiles of the whole box."""
     card = method.card
     values = resample(density, density.grid.cubic(card.grid_step), card.interpolation).values
-    noise = min(level, noise_ceiling(density.values))
     starts, total = method.place_tiles(values, noise, level)
     if len(starts) == 0:
         log.warning("%s: no density above %.4g; the result is empty", density.name, noise)

@@ -80,7 +80,8 @@ class Generator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, 1, z, y, x) to (n, 1, z, y, x)."""
         x = self.project(self.tail(self.blocks(self.head(x))))
-        return (torch.tanh(x) + 1) / 2
+        # In float32: bfloat16 has steps of .004 near tanh's -1, where most density is.
+        return (torch.tanh(x.float()) + 1) / 2
 
 
 class Discriminator(nn.Module):
@@ -153,4 +154,4 @@ class ReleasedGenerator(nn.Module):
         """(n, 1, z, y, x) to (n, 1, z, y, x), 0..1."""
         first = self.block1(x)
         x = self.blockSLast(self.model(first))
-        return (torch.tanh(self.blockLast(first + x)) + 1) / 2
+        return (torch.tanh(self.blockLast(first + x).float()) + 1) / 2
