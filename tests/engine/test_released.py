@@ -82,10 +82,10 @@ def by_the_book(network, values: np.ndarray, contour: float) -> np.ndarray:
 
 
 def test_their_pipeline_is_followed(weights):
-    density = blobs(Grid((33, 29, 25)), np.array([[12.0, 14.0, 15.0], [15.0, 12.0, 19.0]]), 4.0)
+    density = blobs(Grid((41, 33, 29)), np.array([[12.0, 14.0, 15.0], [15.0, 12.0, 19.0]]), 4.0)
     method = load_method(None, weights, "cpu")
-    result, report = enhance(density, method, level=0.3)
-    expected = by_the_book(method.predictor._network, density.values, 0.3)
+    result, report = enhance(density, method, level=0.6)
+    expected = by_the_book(method.predictor._network, density.values, 0.6)
     covered = expected > 0
     assert 0 < report.tiles_run < report.tiles_total and covered.mean() > 0.5
     np.testing.assert_array_equal(result.values[~covered], 0)
