@@ -1,0 +1,100 @@
+"""Weights files and model cards: what goes in comes out, and what can't be used is refused by name."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from cryomap.errors import InputError
+from cryomap.networks.card import METHODS, Card, read_card
+from cryomap.networks.checkpoint import load_weights, save_weights, update_card
+from cryomap.networks.superem import Generator
+
+SMALL = {"channels": 4, "blocks": 2, "norm": "none"}
+CARD = Card("superem", "test", {"name": "superem", "arguments": SMALL}, tile=16, margin=2, stride=12)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    save_weights(Generator(**SMALL), CARD, tmp_path / "w.safetensors")
+    return tmp_path / "w.safetensors"
+
+
+def change_card(weights, **changes):
+    card = weights.with_suffix(".json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), **changes}))
+
+
+def test_a_saved_network_comes_back_in_eval_mode(tmp_path):
+    network = Generator(**SMALL).eval()
+    save_weights(network, CARD, tmp_path / "w.safetensors")
+    loaded, card = load_weights("superem", tmp_path / "w.safetensors")
+    x = torch.rand(1, 1, 8, 8, 8)
+    assert card == CARD and not loaded.training and torch.equal(loaded(x), network(x))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["w.json", "w.safetensors"]
+
+
+def test_results_can_be_added_to_a_card(weights):
+    update_card(weights, results={"cc": 0.7})
+    assert read_card(weights.with_suffix(".json")).results == {"cc": 0.7}
+
+
+def test_the_file_names_the_method_where_none_is_asked_for(weights):
+    assert load_weights(None, weights)[1].method == "superem"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"architecture": {"name": "resnet"}}, "resnet"),
+        ({"architecture": {"name": "superem", "arguments": {"depth": 3}}}, "depth"),
+        ({"architecture": {"name": "superem", "arguments": {**SMALL, "blocks": 3}}}, "do not fit"),
+        ({"method": "emready"}, "emready"),
+        ({"colour": "blue"}, "colour"),
+    ],
+)
+def test_cards_that_cannot_be_used(weights, changes, says):
+    change_card(weights, **changes)
+    with pytest.raises(InputError, match=says):
+        load_weights(None, weights)
+
+
+def test_weights_of_the_other_method(weights):
+    with pytest.raises(InputError, match="weights of superem, not of cryosamu"):
+        load_weights("cryosamu", weights)
+
+
+def test_missing_and_corrupted_files(weights, tmp_path):
+    with pytest.raises(InputError, match="no such weights file"):
+        load_weights("superem", tmp_path / "none.safetensors")
+    content = weights.read_bytes()
+    weights.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="corrupted"):
+        load_weights("superem", weights)
+    weights.with_suffix(".json").unlink()
+    with pytest.raises(InputError, match="model card is missing"):
+        load_weights("superem", weights)
+
+
+def test_a_pickle_is_never_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "touched"), "w"))
+
+    torch.save(Evil(), tmp_path / "evil.pth")
+    with pytest.raises(InputError, match="not a plain PyTorch state dict"):
+        load_weights(None, tmp_path / "evil.pth")
+    assert not (tmp_path / "touched").exists()
+
+
+def test_another_network_s_state_dict_is_refused(tmp_path):
+    torch.save(nn.Conv3d(1, 1, 3).state_dict(), tmp_path / "other.pth")
+    with pytest.raises(InputError, match="do not fit"):
+        load_weights(None, tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bundled_weights_load_and_their_card_tells_the_training(method):
+    card = load_weights(method)[1]
+    assert card.method == method and card.training["steps"] > 0 and card.training["revision"] and card.notes
