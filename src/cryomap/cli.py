@@ -1,4 +1,4 @@
-"""The command line: `python -m cryomap enhance` and `python -m cryomap info`."""
+"""The command line: `python -m cryomap enhance`, `mapcc` (in mapcc_cli.py) and `info`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import __version__
+from . import __version__, mapcc_cli
 from .errors import InputError
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     enhance.add_argument("--mask", metavar="MAP", help="enhance only where this map is above 0")
     enhance.add_argument("--json", action="store_true", help="print what was done as a JSON object")
     enhance.set_defaults(run=_enhance)
+
+    mapcc_cli.add_parser(commands)
 
     info = commands.add_parser("info", help="device, versions and bundled weights")
     info.add_argument("--json", action="store_true", help="print it as a JSON object")
