@@ -82,18 +82,18 @@ def section_chart(rows: list[tuple[str, dict[str, np.ndarray]]], path: Path) -> 
     figure, axes = plt.subplots(
         len(rows), len(names), figsize=(2.6 * len(names), 2.7 * len(rows)), squeeze=False
     )
+    for axis, name in zip(axes[0], names, strict=True):
+        axis.set_title(name, fontsize=10)
     for line, (title, sections) in zip(axes, rows, strict=True):
         for axis, name in zip(line, names, strict=True):
             axis.set_xticks([])
             axis.set_yticks([])
             if name not in sections:
-                axis.axis("off")
+                axis.set_frame_on(False)
                 continue
             section = sections[name]
             high = max(float(np.quantile(section, 0.998)), 1e-12)
             axis.imshow(section, cmap="gray_r", origin="lower", vmin=0, vmax=high, interpolation="nearest")
-            if line is axes[0]:
-                axis.set_title(name, fontsize=10)
         line[0].set_ylabel(title, fontsize=8)
     figure.tight_layout()
     _save(figure, path)
