@@ -98,9 +98,7 @@ def mapcc(
     compared = _assess(session, volumes, to, resolution, metrics, mask, sigma, (save_table, save_json))
     report, residues, logger = compared.report, compared.residues, session.logger
     names = _set_attributes(session, compared)
-    logger.info(report_table(report, compared.volumes, residues), is_html=True)
-    if names and len(volumes) > 1:
-        logger.info(f"The residue attributes {' and '.join(names)} are those in {volumes[-1]}.")
+    logger.info(report_table(report, compared.volumes, residues, names), is_html=True)
     if per_residue and residues is not None:
         logger.info(residue_table(report, compared.volumes, residues), is_html=True)
     if color:

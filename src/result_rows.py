@@ -80,12 +80,12 @@ def groups(report: Report) -> list[Group]:
         Group(
             f"Correlation with the model map at {report.resolution:.3g} Å", _figures(report, _CORRELATIONS)
         ),
-        Group("Correlation on the fixed scale: B = 20 Å², 3 Å", _figures(report, fixed)),
+        Group("Correlation on the fixed scale (cc_*_hr): B = 20 Å², 3 Å", _figures(report, fixed)),
         Group("Real-space correlation (RSCC)", _figures(report, _REGIONS)),
         Group("Resolution (Å)", _figures(report, between, digits=2)),
         Group(_q_title(report), _figures(report, (("q_mean", "mean of all atoms"),))),
-        Group("Q-score by class", list(_classes(report, "q"))),
-        Group("RSCC by class", list(_classes(report, "rscc"))),
+        Group("Q-score by class (number of atoms)", list(_classes(report, "q"))),
+        Group("RSCC by class (number of residues)", list(_classes(report, "rscc"))),
         Group("Q-score of ligands, lipids, glycans, ions", list(_ligands(report))),
         Group("Correlation in 25 Å cubes", list(_cubes(report))),
     ]
@@ -116,10 +116,9 @@ def _classes(report: Report, score: str) -> Iterator[Row]:
         scores = [one.classes.get(name, first) for one in report.maps]
         count = getattr(first, f"{score}_count")
         if count:
-            unit = {"q": "atom", "rscc": "residue"}[score] + "s" * (count != 1)
             values = tuple(_finite(getattr(one, f"{score}_mean")) for one in scores)
             spreads = tuple(getattr(one, f"{score}_sd") for one in scores)
-            yield Row(f"{name.replace('_', ' ')} ({count:,} {unit})", values, spreads)
+            yield Row(f"{name.replace('_', ' ')} ({count:,})", values, spreads)
 
 
 def _ligands(report: Report) -> Iterator[Row]:

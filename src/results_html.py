@@ -20,13 +20,16 @@ _LOST = ' style="color:#c00000"'
 _TITLES = {"qscore": "Q", "rscc": "RSCC"}
 
 
-def report_table(report: Report, volumes: Sequence[Volume], residues: Residues | None) -> str:
+def report_table(
+    report: Report, volumes: Sequence[Volume], residues: Residues | None, attributes: Sequence[str]
+) -> str:
     """Every figure of the report: a row each, a column a map, changes against the first map beside them.
 
     Args:
         report: what the engine found.
         volumes: the maps, in the report's order.
         residues: the model's residues, in the report's order.
+        attributes: the residue attributes that were set from the last map.
     """
     columns = len(volumes) * 2
     lines = [f"<table {html_table_params}><tr><th></th>{_map_titles(volumes)}</tr>"]
@@ -42,7 +45,10 @@ def report_table(report: Report, volumes: Sequence[Volume], residues: Residues |
             more = len(group.rows) - len(shown)
             lines.append(f"<tr><td colspan={columns}>and {more} more; saveTable writes all of them</td></tr>")
     lines.append("</table>")
-    notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
+    notes = list(report.notes)
+    if attributes:
+        notes.append(f"residue attributes {' and '.join(attributes)}: from {volumes[-1]}")
+    notes = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return "\n".join(lines) + (f"<ul>{notes}</ul>" if notes else "")
 
 
@@ -60,13 +66,13 @@ def _row(row: Row, maps: int, residues: Residues | None) -> str:
     if row.residue is not None and residues is not None:
         label = residue_link(residues[row.residue], label)
     if row.marks:
-        label += f" <b>{escape(', '.join(row.marks))}</b>"
+        label += f"<br>{escape(', '.join(row.marks))}"
     cells = []
     for number in range(maps):
-        cells.append(f"<td align=right>{row.text(number)}</td>")
+        cells.append(f"<td align=right nowrap>{row.text(number)}</td>")
         if number:
             cells.append(f"<td align=right>{row.change(number)}</td>")
-    return f"<tr{_LOST if row.marks else ''}><td>{label}</td>{''.join(cells)}</tr>"
+    return f"<tr{_LOST if row.marks else ''}><td nowrap>{label}</td>{''.join(cells)}</tr>"
 
 
 def residue_link(residue: Residue, label: str) -> str:

@@ -233,12 +233,15 @@ def _interpolate(
     part = source[tuple(map(slice, low, high))]
     diagonal = np.diag(matrix)
     is_diagonal = np.allclose(matrix, np.diag(diagonal), atol=1e-9)
-    ndimage.affine_transform(
-        part,
-        diagonal if is_diagonal else matrix,
-        offset - low,
-        result.shape,
-        result,
-        order=order,
-        mode="grid-constant",
-    )
+    with warnings.catch_warnings():
+        # scipy warns that it means by a diagonal what is meant here; ChimeraX would show that in its Log.
+        warnings.filterwarnings("ignore", "The behavior of affine_transform with a 1-D array")
+        ndimage.affine_transform(
+            part,
+            diagonal if is_diagonal else matrix,
+            offset - low,
+            result.shape,
+            result,
+            order=order,
+            mode="grid-constant",
+        )
