@@ -9,7 +9,9 @@ def made_structure(atoms: int = 600, seed: int = 0, pdb_id: str = "MADE", spacin
     """Two protein chains as jittered lattices 40 A apart, a ligand on the first, an ion on the second."""
     rng = torch.Generator().manual_seed(seed)
     edge = round((atoms / 2) ** (1 / 3))
-    lattice = torch.stack(torch.meshgrid(*[torch.arange(edge)] * 3, indexing="ij"), -1).reshape(-1, 3) * spacing
+    lattice = (
+        torch.stack(torch.meshgrid(*[torch.arange(edge)] * 3, indexing="ij"), -1).reshape(-1, 3) * spacing
+    )
     first = lattice + 0.4 * torch.randn(lattice.shape, generator=rng)
     second = lattice + 0.4 * torch.randn(lattice.shape, generator=rng) + torch.tensor([40.0, 0, 0])
     ligand = torch.tensor([[-2.5, 3.0, 3.0], [-2.5, 4.5, 3.0], [-2.5, 6.0, 3.0]])
