@@ -123,9 +123,9 @@ def table(report: Report) -> str:
     rows += _class_rows(report)
     if report.maps[0].cube_comparison:
         rows.append(("cubes: mean CC", *(_show(s.cube_comparison.mean_after) for s in report.maps)))
-        rows.append(
-            ("cubes: share improved", "", *(_show(s.cube_comparison.improved) for s in report.maps[1:]))
-        )
+        if len(report.maps) > 1:
+            shares = [_show(scores.cube_comparison.improved) for scores in report.maps[1:]]
+            rows.append(("cubes: share improved", "", *shares))
     lines += _aligned(rows)
     marked = [(s.name, row) for s in report.maps for row in report.ligand_rows(s) if row["marks"]]
     for name, row in marked:

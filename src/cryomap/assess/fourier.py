@@ -113,7 +113,7 @@ def shell_correlation(first: np.ndarray, second: np.ndarray, d: np.ndarray) -> C
     11 such shells or more. (With fewer the reference's arrays no longer match.)
     """
     starts = shell_starts(d)
-    if len(starts) < 2:
+    if len(starts) < 5:
         raise InputError(f"only {len(d)} Fourier coefficients: the map is too small for an FSC")
     cross, first2, second2 = (
         np.add.reduceat(x, starts[:-1], dtype=np.float64)

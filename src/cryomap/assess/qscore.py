@@ -82,7 +82,8 @@ def _scores(density: DensityMap, atoms: AtomicModel, sigma: float) -> np.ndarray
     g_variance = gg_sum - g_sum**2 / count
     d_variance = dd_sum - d_sum**2 / count
     spread = np.sqrt(np.maximum(g_variance * d_variance, 0))
-    enough = d_variance > 1e-12 * np.maximum(dd_sum, 1e-300)
+    # What is left of a constant density after interpolation is rounding.
+    enough = d_variance > np.maximum(1e-12 * (dd_sum + count * centre**2), 1e-300)
     return np.where(enough, (dg_sum - d_sum * g_sum / count) / np.where(enough, spread, 1), 0.0)
 
 
