@@ -65,7 +65,7 @@ def plan_install(build: str | None = None, base: str | None = None, index: str |
         index: address of a package index that has torch, such as an institute's mirror.
 
     Raises:
-        UserError: that build does not exist for this machine, or there is no room for it.
+        UserError: that build does not exist for this machine.
     """
     driver = cuda_of_driver()
     build = build or _best_build(driver)
@@ -76,9 +76,6 @@ def plan_install(build: str | None = None, base: str | None = None, index: str |
         index = _index(build, driver)
     folder = engine_python.private_folder()
     download, disk = SIZES[build]
-    free = shutil.disk_usage(_existing_parent(folder)).free / 1e9
-    if free < disk:
-        raise UserError(f"enhance install needs {disk:g} GB, but the disk of {folder} has {free:.1f} GB free")
     return InstallPlan(folder, base or engine_python.own_python().path, build, index, download, disk)
 
 
@@ -124,10 +121,24 @@ def cuda_of_driver() -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else (13, 0)
 
 
-def _existing_parent(folder: Path) -> Path:
+def require_room(plan: InstallPlan) -> None:
+    """Raise UserError if the disk is too full for the plan."""
+    folder = plan.folder
     while not folder.exists():
         folder = folder.parent
-    return folder
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < plan.disk:
+        raise UserError(
+            f"enhance install needs {plan.disk:g} GB, but the disk of {folder} has {free:.1f} GB free"
+        )
+
+
+def _smaller_packages() -> list[str]:
+    """What is installed after torch."""
+    packages = {name: wanted for name, wanted in NEEDED.items() if name != "torch"}
+    if sys.platform == "darwin" and not _is_apple_silicon():
+        packages["numpy"] += ",<2"  # the last torch for Intel Macs, 2.2, was built for numpy 1
+    return list(packages.values())
 
 
 def existing_install(plan: InstallPlan) -> dict | None:
@@ -197,7 +208,7 @@ class InstallTask(BackgroundTask):
         yield "status", "Installing torch"
         yield from self._call([*pip, *progress, *index, NEEDED["torch"]])
         yield "status", "Installing what else enhance needs"
-        yield from self._call([*pip, *progress, *(name for key, name in NEEDED.items() if key != "torch")])
+        yield from self._call([*pip, *progress, *_smaller_packages()])
         yield "status", "Trying the new Python environment"
         self.found = engine_python.describe_python(EnginePython(python, "private"))
         (plan.folder / _MARK).write_text(json.dumps({"build": plan.build, **self.found}))

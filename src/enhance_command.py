@@ -114,6 +114,7 @@ def enhance_install(
         logger.info(engine_install.installed_message(found, plan.folder))
         return None
     logger.status(str(plan), log=True)
+    engine_install.require_room(plan)
     task = engine_install.InstallTask(session, plan)
     task.begin(should_block(session, block))
     return task
