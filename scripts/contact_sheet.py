@@ -22,8 +22,9 @@ from torch import Generator, Tensor
 from cryomap.errors import InputError
 from training import degrade, surroundings
 from training.atoms_to_density import fourier_radius, structure_density, target_density
+from training.entries import Entry, read_list
 from training.experiment import Experiment, Settings, simulate
-from training.real_maps import Row, amplitude_spectrum, as_experiment, read_table
+from training.real_maps import amplitude_spectrum, as_experiment
 from training.recipe import RECIPES, read_recipe
 from training.structures import Structure, split, unpack
 from training.validation import correlation
@@ -83,11 +84,11 @@ def story(e: Experiment) -> str:
     return f"{words}\nCC in mask {correlation(e.observed[there], e.target[there]):.2f}"
 
 
-def sheet(structures: list[Structure], rows: list[Row], settings: Settings) -> plt.Figure:
+def sheet(structures: list[Structure], entries: list[Entry], settings: Settings) -> plt.Figure:
     """The whole figure."""
     single = list(steps(max(structures[:60], key=len), settings, 4.0))
     made = [simulate(structures, settings, Generator().manual_seed(i)) for i in range(2 * COLUMNS)]
-    real = [as_experiment(row, settings) for row in rows]
+    real = [as_experiment(entry, settings) for entry in entries]
     panels = [*((values, name) for name, values in single)]
     panels += [(torch.zeros(2, 2, 2), "")] * (-len(panels) % COLUMNS)
     for group in (made, real):
@@ -127,8 +128,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings = read_recipe(RECIPES / f"{arguments.recipe}.toml").data
-        rows = read_table(arguments.maps) if arguments.maps else []
-        figure = sheet(split(unpack(arguments.structures))[0], rows, settings)
+        entries = [e for e in read_list(arguments.maps) if e.model_file] if arguments.maps else []
+        figure = sheet(split(unpack(arguments.structures))[0], entries, settings)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -24,8 +24,10 @@ from cryomap.errors import InputError
 from cryomap.networks.card import METHODS
 from cryomap.networks.checkpoint import ARCHITECTURES
 from cryomap.networks.superem import Discriminator
+from training.entries import read_list
 from training.feeds import experimental, loader, simulated
 from training.loop import State, make_average, make_optimiser, train_step
+from training.real_maps import as_experiment
 from training.recipe import RECIPES, Recipe, read_recipe
 from training.report import Report
 from training.structures import split, unpack
@@ -111,7 +113,10 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
     batches = loader(
         fabric, data, recipe.optimise.batch, state.step, max(0, end - state.step), arguments.seed, workers
     )
-    experiments = fixed_experiments(held_out or training, recipe.data, VALIDATION_MAPS)
+    experiments = {"simulated": fixed_experiments(held_out or training, recipe.data, VALIDATION_MAPS)}
+    if arguments.real_maps:
+        entries = [entry for entry in read_list(arguments.real_maps) if entry.model_file]
+        experiments["real"] = [as_experiment(entry, recipe.data) for entry in entries]
     facts["seed"] = arguments.seed
     report = Report(fabric, recipe, state, arguments.out, experiments, facts, 60 * arguments.validate_every)
     for batch in batches:

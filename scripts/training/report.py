@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ class Report:
         recipe: of the run.
         state: of the run.
         out: the run's folder.
-        experiments: to validate on.
+        experiments: to validate on, in named groups: simulated, real.
         facts: what the card says of the training data.
         every: seconds between validations.
     """
@@ -38,7 +38,7 @@ class Report:
         recipe: Recipe,
         state: State,
         out: Path,
-        experiments: Sequence[Experiment],
+        experiments: Mapping[str, Sequence[Experiment]],
         facts: dict[str, Any],
         every: float,
     ):
@@ -77,10 +77,14 @@ class Report:
             return
         speed = self.cubes / (time.monotonic() - self.begun)
         loss = sum(self.losses) / max(1, len(self.losses))
-        scores = validate(self.state.best, self.experiments, self.fabric.device)
-        self.scores = asdict(scores)
-        self.bar.write(f"step {self.state.step}: loss {loss:.5f}; {scores}; {speed:.2f} cubes/s")
-        for key, value in {"loss": loss, "cubes_per_second": speed, **self.scores}.items():
+        self.bar.write(f"step {self.state.step}: loss {loss:.5f}, {speed:.2f} cubes/s")
+        figures = {"loss": loss, "cubes_per_second": speed}
+        for group, experiments in self.experiments.items():
+            scores = validate(self.state.best, experiments, self.fabric.device)
+            self.bar.write(f"    {group}: {scores}")
+            self.scores[group] = asdict(scores)
+            figures |= {f"{group}/{key}": value for key, value in self.scores[group].items()}
+        for key, value in figures.items():
             self.writer.add_scalar(key, value, self.state.step)
         self.writer.flush()
         self.losses = []

@@ -11,7 +11,9 @@ from safetensors.torch import load_file
 from training_data import made_structure
 
 import train as script
+from cryomap.density import DensityMap, write_map
 from cryomap.errors import InputError
+from cryomap.grid import Grid
 from cryomap.networks.checkpoint import load_weights
 from training import loop
 from training.augment import Augmented, blurred, turned
@@ -63,8 +65,23 @@ def test_training_lowers_the_loss_and_writes_weights_that_run(made, monkeypatch)
     run(made, "run", 40)
     assert sum(losses[-8:]) < 0.7 * sum(losses[:8])
     network, card = load_weights("superem", made / "run" / "superem.safetensors")
-    assert card.training["steps"] == 40 and card.results["validation"]["loss"] > 0
+    assert card.training["steps"] == 40 and card.results["validation"]["simulated"]["loss"] > 0
     assert network(torch.rand(1, 1, 16, 16, 16)).shape == (1, 1, 16, 16, 16)
+
+
+def test_real_maps_are_validated_on_too(made):
+    atoms = made_structure(atoms=100)
+    lines = [
+        f"ATOM  {i:5d}  CA  ALA A{i:4d}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00 20.00           C  "
+        for i, (x, y, z) in enumerate(atoms.positions.tolist(), 1)
+    ]
+    (made / "real.pdb").write_text("\n".join([*lines, "END"]))
+    values = torch.rand(20, 21, 30).numpy()
+    write_map(DensityMap(values, Grid(values.shape, origin=(-3.0, -3.0, -3.0))), made / "real.mrc")
+    (made / "real.tsv").write_text("emdb_id\tmap_file\tmodel_file\tresolution_A\n1\treal.mrc\treal.pdb\t4\n")
+    assert script.main([*words(made, "real"), "--steps", "1", "--real-maps", str(made / "real.tsv")]) == 0
+    card = load_weights(None, made / "real" / "superem.safetensors")[1]
+    assert -1 < card.results["validation"]["real"]["box"] < 1
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(made):
