@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from chimerax.core.errors import UserError
@@ -20,123 +17,15 @@ from . import engine_python
 from .background import BackgroundTask
 from .child_process import ChildProcess, clean_environment
 from .engine_python import NEEDED, EnginePython, executable
+from .install_plan import InstallPlan, is_apple_silicon
 
-BUILDS = ("cpu", "cuda", "mps")
-# Roughly what is downloaded and what it fills on disk (GB), everything counted.
-SIZES = {"cpu": (0.3, 1.2), "cuda": (3.5, 8.0), "mps": (0.2, 0.7)}
-# PyTorch's own indexes: the general index has one build for each platform, CUDA on Linux, CPU on Windows.
-TORCH_INDEX = "https://download.pytorch.org/whl/"
-_MARK = "map_enhance.json"
-
-
-@dataclass(frozen=True)
-class InstallPlan:
-    """What `enhance install` would do.
-
-    Attributes:
-        folder: the environment's place.
-        base: the Python that makes it.
-        build: "cpu", "cuda" or "mps".
-        index: package index for torch; "" is pip's usual one.
-        download: GB to fetch, roughly.
-        disk: GB it fills, roughly.
-    """
-
-    folder: Path
-    base: str
-    build: str
-    index: str
-    download: float
-    disk: float
-
-    def __str__(self) -> str:
-        return (
-            f"PyTorch ({self.build.upper()} build) for enhance: about {self.download:g} GB to download,"
-            f" {self.disk:g} GB on disk, in {self.folder}"
-        )
-
-
-def plan_install(build: str | None = None, base: str | None = None, index: str | None = None) -> InstallPlan:
-    """Choose the build of torch for this machine, unless told.
-
-    Args:
-        build: one of BUILDS; by default CUDA where there is an NVIDIA driver, MPS on an Apple silicon Mac.
-        base: the Python to make the environment with, by default ChimeraX's.
-        index: address of a package index that has torch, such as an institute's mirror.
-
-    Raises:
-        UserError: that build does not exist for this machine.
-    """
-    driver = cuda_of_driver()
-    build = build or _best_build(driver)
-    if (build == "mps") != _is_apple_silicon():
-        available = "mps is" if _is_apple_silicon() else "cpu and cuda are"
-        raise UserError(f"enhance install: PyTorch has no {build} build for this machine; {available} there")
-    if index is None:
-        index = _index(build, driver)
-    folder = engine_python.private_folder()
-    download, disk = SIZES[build]
-    return InstallPlan(folder, base or engine_python.own_python().path, build, index, download, disk)
-
-
-def _best_build(driver: tuple[int, int] | None) -> str:
-    if _is_apple_silicon():
-        return "mps"
-    return "cuda" if driver else "cpu"
-
-
-def _is_apple_silicon() -> bool:
-    return sys.platform == "darwin" and platform.machine() == "arm64"
-
-
-def _index(build: str, driver: tuple[int, int] | None) -> str:
-    if sys.platform == "darwin" or (sys.platform == "win32" and build == "cpu"):
-        return ""
-    if build == "cpu":
-        return TORCH_INDEX + "cpu"
-    version = driver or (13, 0)
-    newest = next((name for least, name in _CUDA_BUILDS if version >= least), _CUDA_BUILDS[-1][1])
-    return TORCH_INDEX + newest
-
-
-# The newest CUDA build that a driver can run, by the CUDA version it reports.
-_CUDA_BUILDS = (((13, 0), "cu130"), ((12, 8), "cu128"), ((12, 0), "cu126"))
-
-
-def cuda_of_driver() -> tuple[int, int] | None:
-    """CUDA version that the NVIDIA driver supports, (13, 0) if it doesn't tell; None without a driver."""
-    program = shutil.which("nvidia-smi")
-    if sys.platform == "win32" and not program:
-        program = shutil.which(r"C:\Windows\System32\nvidia-smi.exe")
-    if sys.platform == "darwin" or not program:
-        return None
-    flags = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
-    try:
-        told = subprocess.run([program], capture_output=True, text=True, timeout=30, **flags)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if told.returncode != 0:
-        return None
-    found = re.search(r"CUDA Version:\s*(\d+)\.(\d+)", told.stdout)
-    return (int(found[1]), int(found[2])) if found else (13, 0)
-
-
-def require_room(plan: InstallPlan) -> None:
-    """Raise UserError if the disk is too full for the plan."""
-    folder = plan.folder
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free / 1e9
-    if free < plan.disk:
-        raise UserError(
-            f"enhance install needs {plan.disk:g} GB, but the disk of {folder} has {free:.1f} GB free"
-        )
+_MARK = "map_enhance.json"  # in the environment: what was installed
 
 
 def _smaller_packages() -> list[str]:
     """What is installed after torch."""
     packages = {name: wanted for name, wanted in NEEDED.items() if name != "torch"}
-    if sys.platform == "darwin" and not _is_apple_silicon():
+    if sys.platform == "darwin" and not is_apple_silicon():
         packages["numpy"] += ",<2"  # the last torch for Intel Macs, 2.2, was built for numpy 1
     return list(packages.values())
 

@@ -9,12 +9,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 from chimerax.core.errors import UserError
-from chimerax.core.logger import html_table_params
 from chimerax.core.models import REMOVE_MODELS
 from chimerax.core.session import Session
 from chimerax.map import Volume
@@ -24,6 +22,7 @@ from .background import BackgroundTask
 from .child_process import ChildProcess, clean_environment
 from .cryomap.grid import Grid
 from .engine_python import ENGINE_FOLDER, find_python
+from .enhance_report import duration, results_table
 
 
 @dataclass(frozen=True)
@@ -239,35 +238,13 @@ class EnhanceJob(BackgroundTask):
         logger = self.session.logger
         logger.status("")
         if self.results:
-            logger.info(self._table(), is_html=True)
+            logger.info(results_table(self.reports), is_html=True)
         if self._failures and self.error is None:
             self.error = UserError("enhance: " + "; ".join(dict.fromkeys(self._failures)))
-
-    def _table(self) -> str:
-        rows = "".join(_row(volume, report) for volume, report in self.reports.items())
-        titles = "".join(f"<th>{title}</th>" for title in _COLUMNS)
-        return f"<table {html_table_params}><tr>{titles}</tr>{rows}</table>"
 
     def _models_closed(self, _name: str, models: Sequence) -> None:
         if all(volume.deleted or volume in models for volume in self.maps):
             self.terminate()
-
-
-_COLUMNS = ("New map", "Method", "Device", "Time", "Tiles run", "Level")
-
-
-def _row(volume: Volume, report: dict) -> str:
-    number, levels = volume.id_string, [report.get(key) for key in ("contour_out", "contour_in")]
-    weights = f", {escape(Path(report['weights']).name)}" if report.get("weights") else ""
-    cells = (
-        f'<a href="cxcmd:select #{number}">#{number} {escape(volume.name)}</a>',
-        escape(report["method"]) + weights,
-        f"{escape(report['device'].upper())}, {escape(report['precision'])}",
-        duration(report["seconds"]),
-        f"{report['tiles_run']} of {report['tiles_total']}",
-        "" if None in levels else "{:.4g} (input {:.4g})".format(*levels),
-    )
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _parse(line: str) -> dict | None:
@@ -280,13 +257,3 @@ def _parse(line: str) -> dict | None:
 
 def _tuples(value: list) -> tuple:
     return tuple(_tuples(item) if isinstance(item, list) else item for item in value)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 8 s, 3 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -99,7 +99,7 @@ def enhance_install(
         index_url: package index to take torch from.
         block: wait for the end; by default in scripts and where there's no window.
     """
-    from . import engine_install
+    from . import engine_install, install_plan
 
     logger = session.logger
     if python is not None:
@@ -108,13 +108,13 @@ def enhance_install(
         found = engine_install.adopt_python(session, python)
         logger.info(engine_install.installed_message(found, python))
         return None
-    plan = engine_install.plan_install(build, base_python, index_url)
+    plan = install_plan.plan_install(build, base_python, index_url)
     if found := engine_install.existing_install(plan):
         engine_install.use_private(session)
         logger.info(engine_install.installed_message(found, plan.folder))
         return None
     logger.status(str(plan), log=True)
-    engine_install.require_room(plan)
+    install_plan.require_room(plan)
     task = engine_install.InstallTask(session, plan)
     task.begin(should_block(session, block))
     return task

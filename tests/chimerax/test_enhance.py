@@ -6,10 +6,11 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from chimerax.core.commands import run
-from support import Skipped, leftovers, open_map, use_fake_engine, use_python, user_error
+from support import leftovers, open_map, use_fake_engine, use_python, user_error
 
 
 def test_new_model_and_hidden_input(session):
@@ -253,10 +254,10 @@ def test_without_torch(session):
 
     use_fake_engine()
     use_python(session, "")
-    if engine_python.private_folder().exists():
-        raise Skipped("this user has the private environment, and so torch")
     open_map(session)
-    with user_error("enhance install"):
+    nowhere = mock.patch.object(engine_python, "private_folder", return_value=Path("/nowhere"))
+    nothing = mock.patch.object(engine_python, "find_spec", return_value=None)
+    with nowhere, nothing, user_error('type "enhance install"'):
         run(session, "enhance #1")
     assert leftovers() == []
 

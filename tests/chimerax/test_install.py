@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from chimerax.core.commands import run
-from chimerax.map_enhance import engine_install, engine_python
+from chimerax.map_enhance import engine_install, engine_python, install_plan
 from support import PYTHON, leftovers, open_map, use_fake_engine, use_python, user_error
 
 NAMES = ("torch", "numpy", "scipy", "safetensors", "mrcfile", "gemmi")
@@ -46,13 +46,13 @@ def plan(system, machine="x86_64", driver=None, **options):
     with (
         mock.patch.object(sys, "platform", system),
         mock.patch("platform.machine", return_value=machine),
-        mock.patch.object(engine_install, "cuda_of_driver", return_value=driver),
+        mock.patch.object(install_plan, "cuda_of_driver", return_value=driver),
     ):
-        return engine_install.plan_install(**options)
+        return install_plan.plan_install(**options)
 
 
 def test_build_for_each_platform(session):
-    index = engine_install.TORCH_INDEX
+    index = install_plan.TORCH_INDEX
     assert (plan("linux").build, plan("linux").index) == ("cpu", index + "cpu")
     assert plan("linux", driver=(13, 2)).index == index + "cu130"
     assert plan("linux", driver=(12, 8)).index == index + "cu128"

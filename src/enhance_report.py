@@ -1,0 +1,42 @@
+"""What `enhance` tells in the Log."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from chimerax.core.logger import html_table_params
+from chimerax.map import Volume
+
+_COLUMNS = ("New map", "Method", "Device", "Time", "Tiles run", "Level")
+
+
+def results_table(reports: dict[Volume, dict]) -> str:
+    """HTML table of new maps, each with what the engine reports of it."""
+    rows = "".join(_row(volume, report) for volume, report in reports.items())
+    titles = "".join(f"<th>{title}</th>" for title in _COLUMNS)
+    return f"<table {html_table_params}><tr>{titles}</tr>{rows}</table>"
+
+
+def _row(volume: Volume, report: dict) -> str:
+    number, levels = volume.id_string, [report.get(key) for key in ("contour_out", "contour_in")]
+    weights = f", {escape(Path(report['weights']).name)}" if report.get("weights") else ""
+    cells = (
+        f'<a href="cxcmd:select #{number}">#{number} {escape(volume.name)}</a>',
+        escape(report["method"]) + weights,
+        f"{escape(report['device'].upper())}, {escape(report['precision'])}",
+        duration(report["seconds"]),
+        f"{report['tiles_run']} of {report['tiles_total']}",
+        "" if None in levels else "{:.4g} (input {:.4g})".format(*levels),
+    )
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 8 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
