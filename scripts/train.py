@@ -48,6 +48,9 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
         "--embeddings", type=Path, help="folder of embed_structures.py, with --pairs, for cryosamu"
     )
     parser.add_argument(
+        "--real-maps", help="table of real maps with models: validate on these too, never train"
+    )
+    parser.add_argument(
         "--out", required=True, type=Path, help="folder of the run: checkpoint, weights, logs"
     )
     parser.add_argument(
