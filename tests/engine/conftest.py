@@ -34,6 +34,11 @@ def blobs(grid: Grid, centers: np.ndarray, sigma: float) -> DensityMap:
     return DensityMap(np.asarray(values, np.float32), grid, "blobs")
 
 
+@pytest.fixture(autouse=True)
+def _same_networks_every_time() -> None:
+    torch.manual_seed(7)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Random numbers, the same ones every time."""

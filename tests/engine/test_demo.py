@@ -3,6 +3,7 @@
 import gemmi
 import numpy as np
 import pytest
+import torch
 from conftest import save_as, sharpener
 from scipy.spatial import cKDTree
 
@@ -79,7 +80,9 @@ def test_it_runs_from_the_sample_to_the_picture(tmp_path, capsys, monkeypatch):
     save_as(sharpener(), tmp_path, architecture=generator, **tile)
     arguments = {"base": 4, "groups": 0, "heads": 2, "attention_pool": [0, 0, 0]}
     unet = {"name": "cryosamu", "arguments": arguments}
-    save_as(CryoSAMU(**arguments), tmp_path, "cryosamu", architecture=unet, **tile)
+    network = CryoSAMU(**arguments)
+    torch.nn.init.constant_(network.tail[-1].bias, 0.1)  # so that untrained weights give some density
+    save_as(network, tmp_path, "cryosamu", architecture=unet, **tile)
     out = tmp_path / "demo"
     assert demo.main(["--weights", str(tmp_path), "--output", str(out)]) == 0
     printed = capsys.readouterr().out
