@@ -125,6 +125,16 @@ def _cut_all(
             records[name] |= {"reason": str(error), "failed": True}
 
 
+def write_settings(folder: Path, recipe: PairRecipe) -> None:
+    """Write settings.json; an index made by other settings is removed, since its cubes don't fit any more."""
+    text, path = json.dumps(asdict(recipe), indent=2), folder / "settings.json"
+    if path.is_file() and path.read_text() == text:
+        return
+    (folder / "index.tsv").unlink(missing_ok=True)
+    with replacing(path) as out:
+        out.write(text)
+
+
 def _row(entry: Entry, record: dict) -> dict:
     row = {"entry": entry.name, "emdb_id": entry.emdb_id, "pdb_id": entry.pdb_id, "cubes": 0} | record
     row["resolution_A"] = f"{record.get('resolution', entry.resolution):g}"
@@ -197,8 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         entries = wanted_entries(options)
-        with replacing(options.out / "settings.json") as out:
-            json.dump(asdict(recipe), out, indent=2)
+        write_settings(options.out, recipe)
         rows = prepare(entries, recipe, sources(options), options.out, max(1, options.jobs))
     except InputError as error:
         print(error, file=sys.stderr)

@@ -450,6 +450,11 @@ def test_a_full_disk_and_a_killed_run_lose_nothing(folder, tmp_path):
     assert {p.name: p.stat().st_mtime_ns for p in out.glob("*.npy")} == records
     assert json.loads((out / "settings.json").read_text())["size"] == 25
 
+    other = start(["cryosamu", *arguments[1:]], limit=50_000)
+    assert "can't be written" in other.communicate(timeout=60)[1]
+    with pytest.raises(InputError, match=r"index\.tsv: no such file"):
+        PairCubes(out)
+
 
 def test_hits_of_mmseqs2_become_relatives():
     rows = [
