@@ -24,8 +24,8 @@ def structure_factors(model: AtomicModel, grid: Grid, d_min: float = 0.0) -> np.
 
     F(h) = sum_j occ_j f_j(s) exp(-B_j s^2) exp(-2 pi i h.x_j), s = 1/(2d), with the five-Gaussian electron
     form factors of International Tables vol. C, 4.3.2.2, as phenix.map_model_cc computes it (with the
-    sign of the exponent of numpy's FFT). The atoms are laid out on a grid of their own with an added B
-    factor, which is divided out again (Ten Eyck 1977). Isotropic B factors only; atoms outside the box
+    sign of the exponent of numpy's FFT). The atoms are laid out on a grid of their own with B factors
+    shifted to suit it, and the shift is divided out again (Ten Eyck 1977). Isotropic B factors only; atoms outside the box
     wrap around; atoms whose element has no form factor are left out.
 
     Args:
@@ -40,9 +40,10 @@ def structure_factors(model: AtomicModel, grid: Grid, d_min: float = 0.0) -> np.
     limits = largest_indices(grid, d_min)
     lengths = np.linalg.norm(grid.axes, axis=0)[::-1] * grid.shape
     shape = tuple(fft.next_fast_len(int(np.ceil(2 * OVERSAMPLING * h)) + 1, real=True) for h in limits)
-    # Refmac's rule: a B of 8 pi^2 / 1.1 x spacing^2 makes the narrowest atom fit the spacing.
+    # Refmac's rule: a B of 8 pi^2 / 1.1 x spacing^2 makes the narrowest atom fit the spacing. Atoms wider than
+    # that are made narrower, which is quicker, and keeps weak reflections above float32's rounding.
     lowest = float(model.b_factors.min()) if len(model) else 0.0
-    blur = max(0.0, 8 * np.pi**2 / 1.1 * float(max(lengths / shape)) ** 2 - lowest)
+    blur = 8 * np.pi**2 / 1.1 * float(max(lengths / shape)) ** 2 - lowest
     start, density = _blurred_density(model, grid, shape, blur)
     wanted = _transform(density, start, shape, limits)
     inverse_d2 = inverse_d_squared(grid, limits)
@@ -57,7 +58,7 @@ def structure_factors(model: AtomicModel, grid: Grid, d_min: float = 0.0) -> np.
 def _blurred_density(
     model: AtomicModel, grid: Grid, shape: tuple[int, int, int], blur: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The atoms' density, every B larger by `blur`, on the box's finer grid of `shape` (z, y, x) points.
+    """The atoms' density, every B changed by `blur`, on the box's finer grid of `shape` (z, y, x) points.
 
     Returns:
         start (z, y, x), and float32 values of the part of that grid that holds the atoms: a whole axis, or

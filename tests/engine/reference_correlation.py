@@ -1,36 +1,29 @@
-"""Prints, as JSON, what cctbx's map_model_cc finds for a map and a model. A process of its own: cctbx and gemmi clash.
+"""Prints, as JSON, what cctbx's map_model_cc finds for maps and models. A process of its own: cctbx and gemmi clash.
 
-Usage: python reference_correlation.py MAP.npy GRID.json MODEL.pdb RESOLUTION
+Usage: python reference_correlation.py FOLDER [FOLDER ...], each as `references.write_inputs` leaves it
 """
 
 import json
 import sys
 import time
-from pathlib import Path
 
 import iotbx.pdb
 import mmtbx.maps.map_model_cc as map_model_cc
-import numpy as np
-from cctbx import crystal
-from scitbx.array_family import flex
+from reference_inputs import read_inputs
 
 
-def main():
-    values = np.load(sys.argv[1]).astype(float)
-    step = json.loads(Path(sys.argv[2]).read_text())["step"]
-    hierarchy = iotbx.pdb.input(file_name=sys.argv[3]).construct_hierarchy()
-    cell = [n * s for n, s in zip(values.shape[::-1], step, strict=True)] + [90, 90, 90]
-    # The wrapper has put the first voxel at (0, 0, 0); cctbx's arrays run x, y, z.
-    data = flex.double(np.ascontiguousarray(values.transpose(2, 1, 0)))
+def compare(folder):
+    data, symmetry, resolution = read_inputs(folder)
+    hierarchy = iotbx.pdb.input(file_name=f"{folder}/model.cif").construct_hierarchy()
     params = map_model_cc.master_params().extract().map_model_cc
-    params.resolution = float(sys.argv[4])
+    params.resolution = resolution
     params.compute.fsc = False
     start = time.perf_counter()
-    task = map_model_cc.map_model_cc(data, hierarchy, crystal.symmetry(cell, "P1"), params)
+    task = map_model_cc.map_model_cc(data, hierarchy, symmetry, params)
     task.validate()
     task.run()
     result = task.get_results()
-    report = {
+    return {
         "seconds": time.perf_counter() - start,
         "cc_box": result.cc_box,
         "cc_mask": result.cc_mask,
@@ -42,7 +35,6 @@ def main():
         "chains": [[r.chain_id, r.cc] for r in result.cc_per_chain],
         "residues": [[r.chain_id, r.resseq.strip() + r.icode.strip(), r.cc] for r in result.cc_per_residue],
     }
-    json.dump(report, sys.stdout)
 
 
-main()
+json.dump({"results": [compare(folder) for folder in sys.argv[1:]]}, sys.stdout)

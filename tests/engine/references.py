@@ -1,6 +1,5 @@
 """Runs the reference programs of cctbx, each as a process of its own, on a map and model given as ours."""
 
-import gzip
 import importlib.util
 import json
 import subprocess
@@ -18,18 +17,19 @@ needs_cctbx = pytest.mark.skipif(not HAVE_CCTBX, reason="cctbx-base is not insta
 needs_maps = pytest.mark.skipif(not MAPS.is_dir(), reason="no ../shared/data/maps here")
 
 
-def write_inputs(folder: Path, density, model) -> list[str]:
-    """Write map, grid and model (first voxel moved to the origin) for a reference program; its arguments."""
+def write_inputs(folder: Path, density, model, resolution: float) -> Path:
+    """Write map, facts and model (the map's first voxel moved to the origin) for a reference program."""
     import gemmi
 
+    folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "map.npy", density.values)
-    (folder / "grid.json").write_text(json.dumps({"step": density.grid.step}))
+    (folder / "facts.json").write_text(json.dumps({"step": density.grid.step, "resolution": resolution}))
     structure = gemmi.Structure()
     structure.add_model(to_gemmi(model, density.grid))
     structure.cell = gemmi.UnitCell(*(np.array(density.grid.size) * density.grid.step), 90, 90, 90)
     structure.spacegroup_hm = "P 1"
     structure.make_mmcif_document().write_file(str(folder / "model.cif"))
-    return [str(folder / name) for name in ("map.npy", "grid.json", "model.cif")]
+    return folder
 
 
 def to_gemmi(model, grid):
@@ -63,17 +63,20 @@ def to_gemmi(model, grid):
     return result
 
 
-def run(program: str, *arguments) -> dict:
-    """The JSON that tests/engine/PROGRAM prints."""
+def run(program: str, *arguments) -> list[dict]:
+    """The results that tests/engine/PROGRAM prints, one for each folder."""
     command = [sys.executable, str(HERE / program), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{program}: {done.stderr[-2000:]}")
-    return json.loads(done.stdout[done.stdout.index("{") :])
+    return json.loads(done.stdout[done.stdout.index('{"results"') :])["results"]
 
 
-def gunzip(path: Path, folder: Path) -> Path:
-    """An uncompressed copy of a .gz file."""
-    target = folder / path.stem
-    target.write_bytes(gzip.decompress(path.read_bytes()))
-    return target
+def load(map_file: str, model_file: str):
+    """A map and its model as `assess` would compare them: atoms outside left out, absent B factors replaced."""
+    from cryomap.assess.inputs import prepare_model
+    from cryomap.atoms import read_model
+    from cryomap.density import read_map
+
+    density, model = read_map(MAPS / map_file), read_model(MAPS / model_file)
+    return density, prepare_model(model, [density]).model

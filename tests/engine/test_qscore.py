@@ -1,3 +1,4 @@
+from functools import cache
 from math import acos, cos, exp, pi, sin, sqrt
 
 import numpy as np
@@ -11,6 +12,7 @@ from cryomap.density import DensityMap
 from cryomap.grid import Grid
 
 
+@cache
 def literal_spiral(n):
     """Points by mapq's formula, one at a time."""
     theta, points = 0.0, []
@@ -29,6 +31,7 @@ def literal_q(density, positions, index, sigma=0.6):
         return ndimage.map_coordinates(density.values, density.grid.to_indices(x).T[::-1], float, order=1)
 
     others = np.delete(positions, index, axis=0)
+    others = others[np.linalg.norm(others - positions[index], axis=1) < 5]
     values, reference = list(sample(positions[[index]])) * 8, [1.0] * 8
     for shell in range(1, 21):
         radius = shell / 10
