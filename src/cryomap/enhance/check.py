@@ -93,10 +93,11 @@ def looks_like_labels(values: np.ndarray) -> bool:
     Args:
         values: (z, y, x); the background is their median, or the value around the box's corner.
     """
-    sections = values[:: max(1, len(values) // 64)]
+    sections = values[:: max(1, len(values) // 32)]
     left, right = sections[..., :-1], sections[..., 1:]
-    backgrounds = {float(np.median(sections)), float(values[0, 0, 0])}
-    inside = ~np.isin(left, list(backgrounds)) & ~np.isin(right, list(backgrounds))
+    inside = np.ones(left.shape, bool)
+    for background in (np.median(sections), values[0, 0, 0]):
+        inside &= (left != background) & (right != background)
     pairs = np.count_nonzero(inside)
     if pairs == 0:
         return len(np.unique(sections)) <= 3

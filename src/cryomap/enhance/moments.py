@@ -16,10 +16,13 @@ def moments(values: Array, low: float = -0.5, high: float = 2.0) -> Array:
     Raises:
         ValueError: no positive density.
     """
-    positive = values.clip(0)
-    highest = float(positive.max())
+    highest = float(values.max())
     if not highest > 0:
         raise ValueError("no positive density")
-    squared = (positive / highest) ** 2
-    scale = highest * float((squared**3).sum() / (squared**2).sum()) ** 0.5
+    fourth = sixth = 0.0
+    for section in values:  # one at a time: powers of a whole large map would take several times its memory
+        squared = (section.clip(0) / highest) ** 2
+        fourth += float((squared**2).sum())
+        sixth += float((squared**3).sum())
+    scale = highest * (sixth / fourth) ** 0.5
     return (values / scale).clip(low, high)

@@ -27,7 +27,9 @@ def superem(values: Array) -> Array:
     low, high = float(values.min()), float(values.max())
     if not high > low:
         raise ValueError("no density above 0")
-    return (values - low) / (high - low)
+    values -= low  # in place from here: it is a copy by now, and maps can be large
+    values /= high - low
+    return values
 
 
 def contour(values: Array, level: float) -> Array:
@@ -39,7 +41,9 @@ def contour(values: Array, level: float) -> Array:
     high = float(values.max())
     if not high > level:
         raise ValueError(f"no density above the contour level {level:g}")
-    return ((values - level) / (high - level)).clip(0)
+    values = values - level
+    values /= high - level
+    return values.clip(0)
 
 
 def cryosamu(values: Array, percentile: float = 99.9) -> Array:

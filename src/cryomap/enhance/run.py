@@ -176,7 +176,7 @@ def _on_grid(
     name = f"{density.name} {method.card.method}"
     # A cubic spline here: trilinear interpolation would blur the detail that the network just made.
     result = resample(DensityMap(values, network_grid, name), grid, order=3)
-    inside = result.values.clip(0, 1)
+    np.clip(result.values, 0, 1, out=result.values)
     if mask is not None:
-        inside *= resample(mask, grid, order=1).values
-    return replace(result, values=inside)
+        result.values[...] *= resample(mask, grid, order=1).values
+    return result
