@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -102,11 +103,11 @@ class Predictor:
 
     def _run(self, tiles: np.ndarray) -> np.ndarray:
         inputs = torch.from_numpy(tiles)[:, None].to(device=self.device, memory_format=_layout(self.device))
-        reduced = self.precision != torch.float32
+        full = self.precision == torch.float32
         with (
             torch.inference_mode(),
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
-            torch.autocast(self.device.type, self.precision, enabled=reduced),
+            nullcontext() if full else torch.autocast(self.device.type, self.precision),
         ):
             output = self._network(inputs)[:, 0].float()
         if self.precision == torch.float16 and not torch.isfinite(output).all():
@@ -137,5 +138,6 @@ def _layout(device: torch.device) -> torch.memory_format:
 def _is_out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
-        phrase in text for phrase in ("out of memory", "not enough memory", "can't allocate memory")
+        phrase in text
+        for phrase in ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
     )
