@@ -15,12 +15,30 @@ class _MapEnhanceAPI(BundleAPI):
         module.register_command(ci, logger)
 
     @staticmethod
+    def start_tool(session, bi, ti):
+        """Show the panel "Enhance Map"."""
+        from .panel import show_panel
+
+        return show_panel(session)
+
+    @staticmethod
+    def run_provider(session, name, manager, **_):
+        """Act on the button of the toolbar."""
+        from chimerax.core.commands import run
+
+        run(session, 'ui tool show "Enhance Map"')
+
+    @staticmethod
     def get_class(class_name):
         """The class of that name in a session file."""
         if class_name == "PlotPanel":
             from .plot_panel import PlotPanel
 
             return PlotPanel
+        if class_name == "EnhancePanel":
+            from .panel import EnhancePanel
+
+            return EnhancePanel
         return None
 
 

@@ -1,0 +1,151 @@
+"""The lower half of the panel "Enhance Map": a result beside its input."""
+
+from __future__ import annotations
+
+from chimerax.atomic import AtomicStructure, Residues
+from chimerax.core.commands import run
+from chimerax.core.errors import UserError
+from chimerax.core.session import Session
+from chimerax.map import Volume
+from chimerax.ui.widgets import EntriesRow, ModelMenuButton
+from Qt.QtCore import Qt, QTimer
+from Qt.QtWidgets import QSlider, QVBoxLayout, QWidget
+
+from .blend import LevelLink, fade
+from .enhance_form import EnhanceForm
+from .residue_values import residue_spec
+from .result_rows import groups
+from .results_view import ResultsView
+
+_NOTHING = {"no_value_menu_text": "none", "no_value_button_text": "none"}
+
+
+class ComparisonBox(QWidget):
+    """Result and model to compare; fading, contours of equal volume, and the figures of `mapcc`."""
+
+    def __init__(self, session: Session, form: EnhanceForm) -> None:
+        super().__init__()
+        self._session, self._form = session, form
+        self._link: LevelLink | None = None
+        self.residues: Residues | None = None
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        self.result_menu = ModelMenuButton(session, class_filter=Volume, autoselect=None, **_NOTHING)
+        self.model_menu = ModelMenuButton(session, class_filter=AtomicStructure, **_NOTHING)
+        EntriesRow(self, "Result", self.result_menu)
+        EntriesRow(self, "Compare by the model", self.model_menu, ("Compare", lambda *_: self.compare()))
+        self.fader = QSlider(Qt.Orientation.Horizontal)
+        self.fader.setRange(0, 100)
+        self.fader.setValue(100)
+        self.fader.setMinimumWidth(150)
+        row = EntriesRow(self, "Show input", self.fader, "result   ", True, "equal volumes")
+        (self.equal_volume,) = row.values
+        row.frame.setToolTip(
+            "Contours: a change of the input's is followed by the result's, to enclose the same volume"
+        )
+        self.results = ResultsView(self._go_to)
+        self.results.hide()
+        layout.addWidget(self.results, stretch=1)
+        self.fader.valueChanged.connect(lambda _: self._fade())
+        self.fader.sliderReleased.connect(self._fade)
+        self.equal_volume.changed.connect(lambda _: self.follow_level())
+        self.result_menu.value_changed.connect(self.follow_level)
+        form.map_menu.value_changed.connect(self.follow_level)
+        # The mouse may change levels faster than volumes can be measured.
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(100)
+        self._later.timeout.connect(self._update_level)
+        self.follow_level()
+
+    def _pair(self) -> tuple[Volume, Volume] | None:
+        """The input and the result, if both are chosen."""
+        volumes = self._form.map_menu.value, self.result_menu.value
+        return None if None in volumes or volumes[0] is volumes[1] else volumes
+
+    def _fade(self) -> None:
+        pair = self._pair()
+        if pair is not None:
+            fade(self._session, *pair, self.fader.value() / 100, log=not self.fader.isSliderDown())
+
+    def follow_level(self) -> None:
+        """Let the result's contour follow the input's, if wanted and both are chosen."""
+        self.end()
+        pair = self._pair()
+        self.fader.setEnabled(pair is not None)
+        if pair is not None and self.equal_volume.value:
+            self._link = LevelLink(*pair, self._later.start)
+
+    def _update_level(self) -> None:
+        if self._link is not None:
+            self._link.update()
+
+    def end(self) -> None:
+        """Follow no more."""
+        if self._link is not None:
+            self._link.end()
+            self._link = None
+
+    def show_result(self, result: Volume) -> None:
+        """Take a new result; compare it if there is a model."""
+        self.result_menu.value = result
+        self.fader.blockSignals(True)
+        self.fader.setValue(100)
+        self.fader.blockSignals(False)
+        self.results.hide()
+        if self.model_menu.value is not None:
+            self.compare()
+
+    def command(self) -> str:
+        """The command `mapcc` with what is chosen.
+
+        Raises:
+            UserError: not both maps and the model are chosen.
+        """
+        pair, model = self._pair(), self.model_menu.value
+        if pair is None or model is None:
+            raise UserError("Choose the input map, its result, and the model to compare them by.")
+        maps = ",".join(volume.id_string for volume in pair)
+        resolution = self._form.resolution.value
+        given = f" resolution {resolution:g}" if resolution else ""
+        return f"mapcc #{maps} to {model.atomspec}{given} plot true"
+
+    def compare(self) -> None:
+        """Run `mapcc` and show its figures."""
+        found = run(self._session, self.command())
+        self.residues = found.residues
+        names = [f"#{volume.id_string}" for volume in found.volumes]
+        self.results.show_groups(groups(found.report), names)
+        self.results.show()
+
+    def _go_to(self, index: int) -> None:
+        residues = self.residues
+        if residues is None or index >= len(residues):
+            return
+        spec = residue_spec(residues[index])
+        run(self._session, f"select {spec}")
+        run(self._session, f"view {spec}")
+
+    def snapshot(self) -> dict:
+        """What a session keeps."""
+        return {
+            "result": self.result_menu.value,
+            "model": self.model_menu.value,
+            "fade": self.fader.value(),
+            "equal_volume": self.equal_volume.value,
+            "residues": self.residues,
+            "figures": self.results.snapshot(),
+        }
+
+    def restore(self, data: dict) -> None:
+        """Be as in `snapshot`."""
+        self.result_menu.value, self.model_menu.value = data["result"], data["model"]
+        self.fader.blockSignals(True)
+        self.fader.setValue(data["fade"])
+        self.fader.blockSignals(False)
+        self.equal_volume.value = data["equal_volume"]
+        self.residues = data["residues"]
+        self.results.restore(data["figures"])
+        self.results.setVisible(bool(self.results.groups))
+        self.follow_level()

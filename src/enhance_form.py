@@ -1,0 +1,136 @@
+"""The inputs of the panel "Enhance Map", and the command they stand for."""
+
+from __future__ import annotations
+
+from chimerax.core.commands import quote_path_if_necessary
+from chimerax.core.errors import UserError
+from chimerax.core.session import Session
+from chimerax.map import Volume
+from chimerax.ui.widgets import CollapsiblePanel, EntriesRow, ModelMenuButton
+from Qt.QtWidgets import QFileDialog, QLabel, QVBoxLayout, QWidget
+
+METHODS = ("automatic", "superem", "cryosamu")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def advice(resolution: float | None) -> str:
+    """One line on which method suits a map of that resolution (A)."""
+    if resolution is None:
+        return "superem suits maps at 3–6 Å, cryosamu 4–8 Å; at 4–6 Å try both."
+    where = f"At {resolution:g} Å: "
+    if resolution < 3:
+        return where + "better than the maps the methods were trained on; expect little gain."
+    if resolution < 4:
+        return where + "superem (3–6 Å)."
+    if resolution <= 6:
+        return where + "superem (3–6 Å) and cryosamu (4–8 Å) both suit; try both."
+    if resolution <= 8:
+        return where + "cryosamu (4–8 Å)."
+    return where + "beyond what either method was trained on; don't trust the result."
+
+
+class EnhanceForm(QWidget):
+    """Map, resolution, method and mask; device, contour level, grid spacing and weights on request."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        maps = {"class_filter": Volume}
+        self.map_menu = ModelMenuButton(session, **maps)
+        shown = [v for v in session.models.list(type=Volume) if v.display]
+        if shown:
+            self.map_menu.value = shown[0]
+        row = EntriesRow(self, "Map", self.map_menu, "  Resolution", 0.0, "Å")
+        self.resolution = row.values[0]
+        self.resolution.value = None
+        self.resolution.widget.textChanged.connect(lambda _: self._advise())
+        self.mask_menu = ModelMenuButton(
+            session, no_value_menu_text="none", no_value_button_text="none", autoselect=None, **maps
+        )
+        row = EntriesRow(self, "Method", METHODS, "  Only inside the contour of", self.mask_menu)
+        self.method = row.values[0]
+        self._advice = QLabel()
+        self._advice.setWordWrap(True)
+        self._advice.setStyleSheet("color: gray")
+        layout.addWidget(self._advice)
+        self._advise()
+        self.device_line = QLabel("Device: looking for it...")
+        self.device_line.setWordWrap(True)
+        layout.addWidget(self.device_line)
+        self.options = CollapsiblePanel(self, title=None)
+        self._make_options(self.options.content_area)
+        layout.addWidget(self.options)
+
+    def _make_options(self, area: QWidget) -> None:
+        (self.device,) = EntriesRow(area, "Calculate on", DEVICES).values
+        (self.level,) = EntriesRow(area, "Contour level of the input", 0.0, "(blank: as shown)").values
+        (self.spacing,) = EntriesRow(area, "Voxel size of the result", 0.0, "Å (blank: the method's)").values
+        self.level.value = self.spacing.value = None
+        self.weights, *_ = EntriesRow(area, "Weights file", "", ("Browse...", self._browse)).values
+        self.weights.pixel_width = 170
+        (self.hide_input,) = EntriesRow(area, True, "Hide the input map when done").values
+
+    def _browse(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Weights File", "", "Weights (*.safetensors *.pt *.pth *)"
+        )
+        if path:
+            self.weights.value = path
+
+    def _advise(self) -> None:
+        self._advice.setText(advice(self.resolution.value or None))
+
+    def command(self) -> str:
+        """The command `enhance` with these inputs.
+
+        Raises:
+            UserError: no map chosen, or an entry that's no number.
+        """
+        volume = self.map_menu.value
+        if volume is None:
+            raise UserError("Choose the map to enhance.")
+        parts = [f"enhance {volume.atomspec}"]
+        if self.method.value != METHODS[0]:
+            parts.append(f"method {self.method.value}")
+        parts += _number("resolution", self.resolution) + _number("level", self.level)
+        if self.weights.value.strip():
+            parts.append(f"weights {quote_path_if_necessary(self.weights.value.strip())}")
+        if self.device.value != DEVICES[0]:
+            parts.append(f"device {self.device.value}")
+        parts += _number("gridSpacing", self.spacing)
+        if self.mask_menu.value is not None:
+            parts.append(f"mask {self.mask_menu.value.atomspec}")
+        if not self.hide_input.value:
+            parts.append("hideInput false")
+        return " ".join(parts)
+
+    _KEPT = ("resolution", "method", "device", "level", "spacing", "weights", "hide_input")
+
+    def snapshot(self) -> dict:
+        """What a session keeps."""
+        entries = {name: getattr(self, name).value for name in self._KEPT}
+        return {
+            **entries,
+            "map": self.map_menu.value,
+            "mask": self.mask_menu.value,
+            "options_shown": self.options.shown,
+        }
+
+    def restore(self, data: dict) -> None:
+        """Set the inputs from `snapshot`."""
+        for name in self._KEPT:
+            getattr(self, name).value = data[name]
+        self.map_menu.value, self.mask_menu.value = data["map"], data["mask"]
+        self.options.toggle_panel_display(data["options_shown"])
+
+
+def _number(keyword: str, entry) -> list[str]:
+    """The keyword with an entry's number; nothing for a blank entry."""
+    text = entry.widget.text().strip()
+    if not text:
+        return []
+    if entry.value is None:
+        raise UserError(f"{keyword}: “{text}” is not a number.")
+    return [f"{keyword} {entry.value:g}"]
