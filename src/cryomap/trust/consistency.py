@@ -1,0 +1,211 @@
+"""Data consistency: the result brought back to the input's resolution and local scale, and compared with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from ..density import DensityMap, resample
+from ..errors import InputError
+from ..grid import Grid
+from .noise import Solvent, noise_level
+from .spectrum import Spectrum
+
+WINDOW = 2.0  # full width at half maximum of the local correlation's window, in resolutions
+SCALE_WINDOW = 5.0  # the same of the local scale's, at least LEAST_WINDOW
+LEAST_WINDOW = 16.0  # A
+RIDGE = 0.1  # of the mean power where the input is dense
+LEAST_SCALE = 0.5
+CLASSES = 12  # of density, over which the spread is fitted
+MAD_TO_SIGMA = 1.4826
+FSC_LIMIT = 0.5  # where input and result part, for maps that come without a resolution
+RESOLUTION_RANGE = (1.5, 15.0)  # A, of that estimate
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Input and result on the input's grid, at one resolution and one scale; float32 arrays (z, y, x).
+
+    Attributes:
+        grid: the input's.
+        resolution: in A.
+        observed: the input less its background, at its resolution.
+        explained: the result brought back: radial filter, then local scale.
+        inside: bool, where the input was not masked away.
+        dense: bool, where the input is above its contour level and its noise.
+        level: the contour level above the background.
+        noise: the input's standard deviation in the solvent, at its resolution.
+        sigma: float32 (z, y, x), standard deviation expected of observed - explained, see `expected_spread`.
+    """
+
+    grid: Grid
+    resolution: float
+    observed: np.ndarray
+    explained: np.ndarray
+    inside: np.ndarray
+    dense: np.ndarray
+    level: float
+    noise: float
+    sigma: np.ndarray
+
+
+def compare(
+    before: DensityMap, after: DensityMap, solvent: Solvent, level: float, resolution: float | None = None
+) -> Comparison:
+    """Bring the result back to the input.
+
+    The radial filter is the one that makes the result most like the input where the result has density, shell by
+    shell of reciprocal space: it takes the sharpening back. Both are then weighted by their Fourier shell correlation,
+    so that shells which are noise don't count, and the result is scaled locally (`local_scale`).
+
+    Args:
+        before: the input.
+        after: the result, on any grid.
+        solvent: the input's, see `find_solvent`.
+        level: the input's contour level.
+        resolution: of the input in A; None takes where input and result part in reciprocal space.
+
+    Raises:
+        InputError: the two do not overlap, or one of them is constant.
+    """
+    result = bring_to_grid(after, before.grid)
+    if not result.values.any():
+        raise InputError(f"{after.name}: has no density where {before.name} lies; check its position")
+    values = np.where(solvent.inside, before.values - np.float32(solvent.background), np.float32(0))
+    spectrum = Spectrum(before.grid, margin=4 * (resolution or 6.0))
+    near = surroundings(result, resolution or 6.0)
+    wanted, given = spectrum.transform(values), spectrum.transform(result.values)
+    shared = spectrum.transform(values * near)
+    frequency, coherence = spectrum.correlation(shared, given)
+    if resolution is None:
+        resolution = parting_resolution(frequency, coherence, before.grid)
+    weight = np.interp(spectrum.frequency, frequency, coherence.clip(0)) * spectrum.low_pass(resolution)
+    weight = weight.astype(np.float32)
+    observed = spectrum.values(wanted * weight)
+    explained = spectrum.values(given * spectrum.regression(shared, given) * weight)
+    observed[~solvent.inside] = 0
+    explained[~solvent.inside] = 0
+    level = level - solvent.background
+    noise = noise_level(observed, solvent.inside & (near > 0) & (observed < level))
+    dense = observed > max(level, 3 * noise)
+    if not dense.any():
+        raise InputError(f"{before.name}: no density above its contour level at {resolution:g} A")
+    explained *= local_scale(observed, explained, dense, before.grid, resolution)
+    sigma = expected_spread(observed, explained, dense, noise)
+    return Comparison(
+        before.grid,
+        resolution,
+        observed,
+        explained,
+        solvent.inside,
+        dense,
+        level,
+        noise,
+        sigma,
+    )
+
+
+def expected_spread(
+    observed: np.ndarray, explained: np.ndarray, dense: np.ndarray, noise: float
+) -> np.ndarray:
+    """Standard deviation (z, y, x) of observed - explained where nothing is lost: sqrt(a + g explained^2).
+
+    a, at least the noise's variance, is what the noise does; g what the network's own contrast does, which errs the more
+    the denser the place. Both come from the robust spread of the difference in twelfths of the dense voxels
+    by explained density.
+    """
+    difference, density = (observed - explained)[dense], explained[dense].clip(0)
+    edges = np.quantile(density, np.linspace(0, 1, CLASSES + 1)[1:-1])
+    owner = np.searchsorted(edges, density)
+    powers, variances = [], []
+    for index in range(CLASSES):
+        one = difference[owner == index]
+        if len(one):
+            powers.append(np.mean(density[owner == index] ** 2, dtype=np.float64))
+            variances.append((MAD_TO_SIGMA * np.median(np.abs(one - np.median(one)))) ** 2)
+    powers, variances = np.array(powers), np.maximum(variances, 1e-12 * observed[dense].var())
+    design = np.stack([np.ones_like(powers), powers], axis=1) / variances[:, None]
+    a, g = np.linalg.lstsq(design, np.ones_like(variances), rcond=None)[0]
+    if a < noise**2:
+        a = noise**2
+        g = np.median((variances - a) / np.maximum(powers, 1e-30))
+    return np.sqrt(a + max(g, 0.0) * explained.clip(0) ** 2).astype(np.float32)
+
+
+def surroundings(result: DensityMap, resolution: float) -> np.ndarray:
+    """1 within about a resolution of the result's density, falling to 0 beyond it, float32 (z, y, x)."""
+    shown = result.values > 0.1 * np.percentile(result.values[result.values > 0], 99)
+    spread = window_mean(shown.astype(np.float32), result.grid, 1.5 * resolution)
+    return (spread / 0.1).clip(0, 1)
+
+
+def bring_to_grid(density: DensityMap, grid: Grid) -> DensityMap:
+    """The density on another grid (cubic spline); what a coarser grid cannot carry is filtered away first."""
+    if density.grid == grid:
+        return density
+    limit = 2 * max(grid.step)
+    if limit > 2.1 * min(density.grid.step):
+        spectrum = Spectrum(density.grid, margin=4 * limit)
+        smooth = spectrum.values(spectrum.transform(density.values) * spectrum.low_pass(limit))
+        density = replace(density, values=smooth)
+    return resample(density, grid, order=3)
+
+
+def parting_resolution(frequency: np.ndarray, curve: np.ndarray, grid: Grid) -> float:
+    """d (A) where the Fourier shell correlation of input and result falls below 0.5 for good."""
+    carried = frequency < 0.5 / max(grid.step)
+    above = np.flatnonzero(carried & (curve >= FSC_LIMIT))
+    if not len(above):
+        return RESOLUTION_RANGE[1]
+    return float(np.clip(1 / frequency[above[-1]], *RESOLUTION_RANGE))
+
+
+def local_scale(
+    observed: np.ndarray, explained: np.ndarray, dense: np.ndarray, grid: Grid, resolution: float
+) -> np.ndarray:
+    """The factor (z, y, x) that fits the result to the input about each point.
+
+    A regression through the origin in a Gaussian window: it is weighted by the result, so that what vanished doesn't
+    pull on it. A ridge holds it near 1 where the result has little density, so that what nearly vanished isn't
+    scaled up again. At least 0.5, so that what was invented far from all density isn't scaled away.
+    """
+    width = max(SCALE_WINDOW * resolution, LEAST_WINDOW)
+    ridge = np.float32(RIDGE * np.mean(explained[dense] ** 2, dtype=np.float64))
+    cross = window_mean(observed * explained, grid, width)
+    scale = (cross + ridge) / (window_mean(explained * explained, grid, width) + ridge)
+    return np.maximum(scale, LEAST_SCALE)
+
+
+def local_correlation(comparison: Comparison) -> np.ndarray:
+    """Pearson correlation of input and result in a Gaussian window two resolutions wide, float32 (z, y, x).
+
+    Only what was not masked away counts. The noise's variance is added below the root, so that empty solvent
+    gives 0 rather than chance.
+    """
+    c, width = comparison, WINDOW * comparison.resolution
+    weight = window_mean(c.inside.astype(np.float32), c.grid, width).clip(1e-3)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return window_mean(values, c.grid, width) / weight
+
+    a, b = mean(c.observed), mean(c.explained)
+    covariance = mean(c.observed * c.explained) - a * b
+    variances = (mean(c.observed**2) - a * a).clip(0), (mean(c.explained**2) - b * b).clip(0)
+    floor = np.float32(max(c.noise, 1e-3 * c.level, 1e-30)) ** 2
+    correlation = covariance / np.sqrt((variances[0] + floor) * (variances[1] + floor))
+    return np.where(c.inside, correlation, 0).clip(-1, 1).astype(np.float32)
+
+
+def global_consistency(comparison: Comparison) -> float:
+    """Pearson correlation of input and brought-back result where either is dense."""
+    c = comparison
+    region = c.dense | (c.explained > c.level)
+    return float(np.corrcoef(c.observed[region], c.explained[region])[0, 1])
+
+
+def window_mean(values: np.ndarray, grid: Grid, width: float) -> np.ndarray:
+    """Mean in a Gaussian window of full width `width` A at half maximum; zeros beyond the box."""
+    sigmas = width / 2.3548 / np.array(grid.step)[::-1]
+    return ndimage.gaussian_filter(values, sigmas, mode="constant", truncate=3.0)

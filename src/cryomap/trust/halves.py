@@ -1,0 +1,124 @@
+"""Half maps after enhancement: how far they agree, where they don't, and what that is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from ..assess.fourier import Curve, reflections, resolution_at, shell_correlation
+from ..density import DensityMap, resample
+from ..errors import InputError
+from .consistency import window_mean
+
+WARNING = (
+    "One network made both enhanced halves, and what it knows of proteins correlates them: their FSC says how much "
+    "the result repeats, not what the data resolve, and must not be quoted as a resolution."
+)
+WINDOW = 6.0  # A, full width at half maximum of the local correlation's window
+DISAGREEMENT = 0.5  # local correlation below which the halves disagree
+LEAST_VOLUME = 30.0  # A^3
+
+
+@dataclass(frozen=True)
+class HalfMaps:
+    """Enhanced half maps compared.
+
+    Attributes:
+        before: FSC of the half maps as they came.
+        after: FSC of the enhanced halves.
+        d_before: d (A) where the first falls below 0.143; None if nowhere.
+        d_after: the same of the second.
+        agreement: local correlation of the enhanced halves, -1..1, on their grid; 0 where neither has density.
+        disagreements: center (x, y, z in A) and volume (A^3) of each region of density where it is below 0.5.
+        warning: what this does not mean.
+    """
+
+    before: Curve
+    after: Curve
+    d_before: float | None
+    d_after: float | None
+    agreement: DensityMap
+    disagreements: tuple[tuple[tuple[float, float, float], float], ...]
+    warning: str = WARNING
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the arrays, for `json.dumps`."""
+        curves = {"before": self.before, "after": self.after}
+        return {
+            "d_before": self.d_before,
+            "d_after": self.d_after,
+            "fsc": {key: {"d": c.d.tolist(), "fsc": c.fsc.tolist()} for key, c in curves.items()},
+            "disagreements": [{"center": list(at), "volume": volume} for at, volume in self.disagreements],
+            "warning": self.warning,
+        }
+
+
+def compare_halves(
+    halves: tuple[DensityMap, DensityMap], enhanced: tuple[DensityMap, DensityMap], *, level: float
+) -> HalfMaps:
+    """Compare half maps before and after enhancement.
+
+    Args:
+        halves: the two half maps, on one grid.
+        enhanced: the results of both.
+        level: contour level of the results; what is below it in both isn't looked at.
+
+    Raises:
+        InputError: the half maps differ in size or voxel size.
+    """
+    if halves[0].grid.shape != halves[1].grid.shape or not np.allclose(halves[0].grid.step, halves[1].grid.step):
+        raise InputError(
+            f"{halves[0].name} and {halves[1].name}: half maps of one reconstruction have one grid; "
+            f"these have {halves[0].grid.size} and {halves[1].grid.size} voxels"
+        )
+    first = enhanced[0]
+    second = resample(enhanced[1], first.grid, order=3)
+    before = _correlate(*halves)
+    after = _correlate(first, second)
+    agreement = local_agreement(first, second, level)
+    return HalfMaps(
+        before,
+        after,
+        resolution_at(before, 0.143),
+        resolution_at(after, 0.143),
+        agreement,
+        _disagreements(agreement, (first.values > level) | (second.values > level)),
+    )
+
+
+def local_agreement(first: DensityMap, second: DensityMap, level: float) -> DensityMap:
+    """Local correlation in a Gaussian window 6 A wide, where either map is above the level within it."""
+    a, b, grid = first.values, second.values, first.grid
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return window_mean(values, grid, WINDOW)
+
+    mean_a, mean_b = mean(a), mean(b)
+    variance = (mean(a * a) - mean_a**2).clip(0) * (mean(b * b) - mean_b**2).clip(0)
+    covariance = mean(a * b) - mean_a * mean_b
+    shown = mean(((a > level) | (b > level)).astype(np.float32)) > 0.01
+    # Where one half has density and the other has none at all, there is no agreement: 0, not undefined.
+    floor = (1e-3 * level) ** 4
+    values = np.where(shown, covariance / np.sqrt(variance + floor), 0).clip(-1, 1)
+    return DensityMap(values.astype(np.float32), grid, "agreement of the halves")
+
+
+def _correlate(first: DensityMap, second: DensityMap) -> Curve:
+    spacings = reflections(first.grid)
+    return shell_correlation(spacings.of_map(first.values), spacings.of_map(second.values), spacings.d)
+
+
+def _disagreements(agreement: DensityMap, dense: np.ndarray) -> tuple:
+    labels, count = ndimage.label(dense & (agreement.values < DISAGREEMENT))
+    index = np.arange(1, count + 1)
+    volumes = np.bincount(labels.ravel(), minlength=count + 1)[1:] * agreement.grid.voxel_volume
+    chosen = index[volumes >= LEAST_VOLUME]
+    centers = ndimage.center_of_mass(labels > 0, labels, chosen)
+    found = [
+        (tuple(map(float, agreement.grid.to_xyz(np.array(center[::-1])))), float(volumes[i - 1]))
+        for i, center in zip(chosen, centers, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda item: -item[1]))

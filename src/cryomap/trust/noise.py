@@ -1,0 +1,96 @@
+"""The noise of a map, from the map itself, and how far from it something must stand to be no noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage, optimize
+
+SAMPLE = 2_000_000  # voxels looked at
+MASKED_SHARE = 0.1  # of the voxels having one and the same value: the solvent was masked away
+BELOW_SHARE = 0.1  # of solvent lying below the background, at least, where both halves of the noise are there
+
+
+@dataclass(frozen=True)
+class Solvent:
+    """What is not molecule.
+
+    Attributes:
+        background: the mean of the solvent.
+        inside: bool (z, y, x), where the map was not masked away.
+        masked: whether it was, somewhere.
+    """
+
+    background: float
+    inside: np.ndarray
+    masked: bool
+
+
+def find_solvent(values: np.ndarray) -> Solvent:
+    """The background of a map (z, y, x), and where it was masked away.
+
+    Where a tenth of the voxels have one value, the solvent was masked away to that value. Else the peak of the
+    histogram is the solvent.
+    """
+    constant = masked_value(values)
+    if constant is None:
+        sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLE)]).astype(np.float64)
+        return Solvent(_mode(sample), np.ones(values.shape, bool), False)
+    inside = ndimage.binary_closing(np.pad(values != constant, 1))[1:-1, 1:-1, 1:-1]
+    return Solvent(constant, inside, True)
+
+
+def noise_level(values: np.ndarray, shell: np.ndarray) -> float:
+    """Standard deviation of the noise where there is no density, from what lies below the background.
+
+    Density has no part in that half. Where a map had its negative half cut off (less than a tenth of the voxels are
+    below), the median of the absolute values tells, which is too large if density reaches into the shell.
+
+    Args:
+        values: (z, y, x), less the background.
+        shell: bool (z, y, x), voxels about the molecule: near it, since masks damp the noise farther away.
+    """
+    found = values[shell].astype(np.float64)
+    below = found[found < 0]
+    if len(below) > BELOW_SHARE * len(found):
+        return float(np.sqrt(np.mean(below**2)))
+    return float(np.median(np.abs(found))) / 0.6745 if len(found) else 0.0
+
+
+def significance(volume: float, width: float, expected: float = 0.1) -> float:
+    """How many sigma noise exceeds in `expected` places on average, in a volume of smooth Gaussian noise.
+
+    The expected Euler characteristic of the excursions above t of a Gaussian field in 3D:
+    V (4 ln 2)^(3/2) / w^3 (2 pi)^-2 (t^2 - 1) exp(-t^2 / 2) (Worsley et al. 1992, equation 1).
+
+    Args:
+        volume: A^3 searched.
+        width: full width at half maximum, in A, of the Gaussian that would make such noise from white noise.
+        expected: false alarms allowed, on average.
+    """
+    cells = max(volume / width**3, 1.0) * (4 * np.log(2)) ** 1.5 / (2 * np.pi) ** 2
+
+    def excess(t: float) -> float:
+        return np.log(cells * (t * t - 1)) - t * t / 2 - np.log(expected)
+
+    return float(optimize.brentq(excess, 2.0, 40.0)) if excess(2.0) > 0 else 2.0
+
+
+def masked_value(values: np.ndarray) -> float | None:
+    """The value that a tenth of the voxels or more share; None if there is none."""
+    sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLE)])
+    changes = np.flatnonzero(np.diff(sample)) + 1
+    edges = np.concatenate(([0], changes, [sample.size]))
+    longest = int(np.diff(edges).argmax())
+    share = (edges[longest + 1] - edges[longest]) / sample.size
+    return float(sample[edges[longest]]) if share > MASKED_SHARE else None
+
+
+def _mode(ordered: np.ndarray) -> float:
+    """Half-sample mode of sorted values, down to 1,000 of them (Bickel & Fruehwirth 2006)."""
+    while ordered.size > 1000:
+        half = ordered.size // 2
+        start = int(np.argmin(ordered[half:] - ordered[: ordered.size - half]))
+        ordered = ordered[start : start + half + 1]
+    return float(np.median(ordered))

@@ -1,0 +1,123 @@
+"""How far an enhanced map can be trusted: the whole judgement, in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..atoms import AtomicModel
+from ..density import DensityMap
+from ..grid import Grid
+from .consistency import Comparison, bring_to_grid, compare, global_consistency, local_correlation
+from .lost import Region, invented_regions, lost_regions, threshold
+from .names import name_regions
+from .noise import find_solvent
+
+MARGIN = 10.0  # A about the density that are looked at
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a result kept of its input.
+
+    Attributes:
+        consistency: correlation of the input and the result brought back to its resolution, where either is dense.
+        support: local correlation of the two, -1..1, on the input's grid; 0 far from density.
+        lost: regions of the input that vanished, the most striking first.
+        invented: regions of the result with nothing in the input.
+        resolution: at which the two were compared, in A.
+        noise: standard deviation of the input's noise at that resolution.
+        threshold: sigma that a region had to pass.
+    """
+
+    consistency: float
+    support: DensityMap
+    lost: tuple[Region, ...]
+    invented: tuple[Region, ...]
+    resolution: float
+    noise: float
+    threshold: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the arrays, for `json.dumps`."""
+        return {
+            "consistency": round(self.consistency, 4),
+            "resolution": round(self.resolution, 3),
+            "noise": self.noise,
+            "threshold_sigma": round(self.threshold, 3),
+            "lost": [region.to_dict() for region in self.lost],
+            "invented": [region.to_dict() for region in self.invented],
+        }
+
+
+def judge(
+    before: DensityMap,
+    after: DensityMap,
+    *,
+    level: float,
+    resolution: float | None = None,
+    model: AtomicModel | None = None,
+) -> Trust:
+    """Compare an enhanced map with its input.
+
+    Args:
+        before: the input.
+        after: the enhanced map, on any grid in the same frame.
+        level: the input's contour level.
+        resolution: of the input in A; None takes where the two part in reciprocal space.
+        model: names the residues nearest to what was lost or invented.
+
+    Raises:
+        InputError: the two do not overlap, or nothing of the input is above the level.
+    """
+    solvent = find_solvent(before.values)
+    part, start, result = _part_with_density(before, after, level)
+    inside = solvent.inside[tuple(slice(s, s + n) for s, n in zip(start, part.grid.shape, strict=True))]
+    comparison = compare(part, result, replace(solvent, inside=inside), level, resolution)
+    lost, invented = lost_regions(comparison), invented_regions(comparison)
+    if model is not None:
+        lost, invented = (name_regions(found, part.grid, model) for found in (lost, invented))
+    return Trust(
+        consistency=global_consistency(comparison),
+        support=_support(comparison, before.grid, start, before.name),
+        lost=_shifted(lost, start),
+        invented=_shifted(invented, start),
+        resolution=comparison.resolution,
+        noise=comparison.noise,
+        threshold=threshold(comparison),
+    )
+
+
+def _part_with_density(
+    before: DensityMap, after: DensityMap, level: float
+) -> tuple[DensityMap, tuple[int, int, int], DensityMap]:
+    """The part of both maps about density, on the input's grid, and its first voxel."""
+    result = bring_to_grid(after, before.grid)
+    shown = (before.values > level) | (result.values > 0.1 * result.values.max())
+    margin = np.ceil(MARGIN / np.array(before.grid.step)[::-1]).astype(int)
+    low, high = [], []
+    for axis in range(3):
+        used = np.flatnonzero(shown.any(axis=tuple(a for a in range(3) if a != axis)))
+        first, last = (used[0], used[-1]) if len(used) else (0, shown.shape[axis] - 1)
+        low.append(max(0, int(first) - int(margin[axis])))
+        high.append(min(shown.shape[axis], int(last) + 1 + int(margin[axis])))
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    grid = before.grid.cropped(tuple(low), tuple(b - a for a, b in zip(low, high, strict=True)))
+    return (
+        replace(before, values=before.values[box], grid=grid),
+        tuple(low),
+        replace(result, values=result.values[box], grid=grid),
+    )
+
+
+def _support(comparison: Comparison, grid: Grid, start: tuple[int, int, int], name: str) -> DensityMap:
+    values = np.zeros(grid.shape, np.float32)
+    part = comparison.grid.shape
+    values[tuple(slice(s, s + n) for s, n in zip(start, part, strict=True))] = local_correlation(comparison)
+    return DensityMap(values, grid, f"{name} support")
+
+
+def _shifted(regions: tuple[Region, ...], start: tuple[int, int, int]) -> tuple[Region, ...]:
+    return tuple(replace(r, voxels=r.voxels + np.array(start, np.int32)) for r in regions)

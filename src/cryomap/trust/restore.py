@@ -1,0 +1,74 @@
+"""Give lost density back: the input, sharpened and scaled like the result, blended into what was lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from ..density import DensityMap, resample
+from .consistency import bring_to_grid, surroundings, window_mean
+from .noise import find_solvent
+from .report import Trust
+from .spectrum import Spectrum
+
+REACH = 2.0  # A beyond a lost region, or half a resolution where that is more
+EDGE = 1.5  # A, over which the blend falls
+SCALE_WINDOW = 16.0  # A
+
+
+def keep_lost(before: DensityMap, after: DensityMap, trust: Trust) -> DensityMap:
+    """The result with the lost regions of `trust` filled from the input.
+
+    The input is sharpened by the radial filter that makes it most like the result, and scaled to the result's
+    amplitude around the place. Inside a lost region and 2 A beyond it (or half a resolution) the larger of the two
+    densities is taken, with a smooth edge; elsewhere the result is left as it is.
+
+    Args:
+        before: the input.
+        after: the result, on any grid.
+        trust: what `judge` found for these two maps.
+
+    Returns:
+        A map on the result's grid; `after` itself if nothing was lost.
+    """
+    if not trust.lost:
+        return after
+    weight = blend_weight(trust, before)
+    sharpened = sharpen_like(before, after, trust)
+    if after.grid != before.grid:
+        weight = resample(DensityMap(weight, before.grid), after.grid, order=1).values
+        sharpened = bring_to_grid(DensityMap(sharpened, before.grid), after.grid).values
+    gain = np.maximum(sharpened.clip(0, after.values.max()) - after.values, 0)
+    return replace(after, values=(after.values + weight * gain).astype(np.float32), name=f"{after.name} kept")
+
+
+def blend_weight(trust: Trust, before: DensityMap) -> np.ndarray:
+    """How much of the input is blended in at each voxel of its grid: 1 in what was lost, 0 elsewhere."""
+    step = np.array(before.grid.step)[::-1]
+    outside = np.ones(before.grid.shape, bool)
+    for region in trust.lost:
+        outside[tuple(region.voxels.T)] = False
+    reach = max(REACH, trust.resolution / 2)
+    distance = ndimage.distance_transform_edt(outside, sampling=step)
+    return (0.5 + 0.5 * np.cos(np.pi * ((distance - reach) / EDGE).clip(0, 1))).astype(np.float32)
+
+
+def sharpen_like(before: DensityMap, after: DensityMap, trust: Trust) -> np.ndarray:
+    """The input (z, y, x), sharpened and locally scaled to be like the result, on the input's grid."""
+    result = bring_to_grid(after, before.grid)
+    solvent = find_solvent(before.values)
+    values = np.where(solvent.inside, before.values - np.float32(solvent.background), np.float32(0))
+    spectrum = Spectrum(before.grid, margin=4 * trust.resolution)
+    near = surroundings(result, trust.resolution)
+    given, wanted = spectrum.transform(values * near), spectrum.transform(result.values)
+    sharpened = spectrum.values(spectrum.transform(values) * spectrum.regression(wanted, given))
+    sharpened[~solvent.inside] = 0
+    # The lost regions themselves say nothing about the scale.
+    known = near * (1 - blend_weight(trust, before))
+    power = window_mean(known * sharpened**2, before.grid, SCALE_WINDOW)
+    target = window_mean(known * result.values**2, before.grid, SCALE_WINDOW)
+    total, total_target = float((known * sharpened**2).mean()), float((known * result.values**2).mean())
+    ridge = 0.1
+    return sharpened * np.sqrt((target + ridge * total_target) / (power + ridge * total))
