@@ -25,8 +25,8 @@ def structure_factors(model: AtomicModel, grid: Grid, d_min: float = 0.0) -> np.
     F(h) = sum_j occ_j f_j(s) exp(-B_j s^2) exp(-2 pi i h.x_j), s = 1/(2d), with the five-Gaussian electron
     form factors of International Tables vol. C, 4.3.2.2, as phenix.map_model_cc computes it (with the
     sign of the exponent of numpy's FFT). The atoms are laid out on a grid of their own with B factors
-    shifted to suit it, and the shift is divided out again (Ten Eyck 1977). Isotropic B factors only; atoms outside the box
-    wrap around; atoms whose element has no form factor are left out.
+    shifted to suit it, and the shift is divided out again (Ten Eyck 1977). B factors are isotropic; atoms
+    outside the box wrap around; atoms whose element has no form factor are left out.
 
     Args:
         model: the atoms, in the frame of the grid.

@@ -212,6 +212,18 @@ def test_oddities_of_the_model_are_handled_and_said(scene):
     assert "finer than the grid" in "\n".join(assess([scene[1]], model, resolution=1.0, metrics=["cc"]).notes)
 
 
+def test_all_goes_without_cubes_where_none_fits_and_says_so(rng):
+    grid = Grid((20, 40, 40), (1.6, 1.0, 1.0))
+    model = crowded_chain(rng, 6, center=grid.center)
+    small = structure_factor_map(model, grid, 4.0)
+    report = assess([small], model, resolution=4)
+    assert report.metrics == ("cc", "fsc", "qscore", "classes") and report.maps[0].cubes is None
+    assert any("no cubes" in note for note in report.notes)
+    assert any("cut at 3.20 A" in note for note in report.notes)
+    with pytest.raises(InputError, match="smaller than a cube"):
+        assess([small], model, resolution=4, metrics=["cubes"])
+
+
 def test_input_that_makes_no_sense_is_refused(scene):
     model, good, _ = scene
     cases = [

@@ -64,6 +64,11 @@ def common_grid(density: DensityMap, model: AtomicModel) -> Grid:
     return fine.cropped(tuple(low), tuple(high - low))
 
 
+def too_small(density: DensityMap, model: AtomicModel) -> bool:
+    """Whether not one cube fits into the map's part about the model."""
+    return min(common_grid(density, model).shape) < SIZE
+
+
 def cube_correlations(
     density: DensityMap, model: AtomicModel, grid: Grid, resolution: float, stride: int = STRIDE
 ) -> Cubes:
