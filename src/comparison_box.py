@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from chimerax.atomic import AtomicStructure, Residues
+from chimerax.atomic import AtomicStructure
 from chimerax.core.commands import run
 from chimerax.core.errors import UserError
 from chimerax.core.session import Session
 from chimerax.map import Volume
 from chimerax.ui.widgets import EntriesRow, ModelMenuButton
 from Qt.QtCore import Qt, QTimer
-from Qt.QtWidgets import QSlider, QVBoxLayout, QWidget
+from Qt.QtWidgets import QSlider, QTabWidget, QVBoxLayout, QWidget
 
 from .blend import LevelLink, fade
 from .enhance_form import EnhanceForm
+from .plot_data import PlotData, plot_data
+from .plots import pages
 from .residue_values import residue_spec
 from .result_rows import groups
 from .results_view import ResultsView
@@ -27,7 +29,6 @@ class ComparisonBox(QWidget):
         super().__init__()
         self._session, self._form = session, form
         self._link: LevelLink | None = None
-        self.residues: Residues | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -44,9 +45,13 @@ class ComparisonBox(QWidget):
         row.frame.setToolTip(
             "Contours: a change of the input's is followed by the result's, to enclose the same volume"
         )
+        self.pages = QTabWidget()
         self.results = ResultsView(self._go_to)
-        self.results.hide()
-        layout.addWidget(self.results, stretch=1)
+        self.pages.addTab(self.results, "Figures")
+        self.pages.hide()
+        self._plots = PlotData()
+        layout.addWidget(self.pages, stretch=100)
+        layout.addStretch(1)
         self.fader.valueChanged.connect(lambda _: self._fade())
         self.fader.sliderReleased.connect(self._fade)
         self.equal_volume.changed.connect(lambda _: self.follow_level())
@@ -93,7 +98,7 @@ class ComparisonBox(QWidget):
         self.fader.blockSignals(True)
         self.fader.setValue(100)
         self.fader.blockSignals(False)
-        self.results.hide()
+        self.pages.hide()
         if self.model_menu.value is not None:
             self.compare()
 
@@ -109,18 +114,28 @@ class ComparisonBox(QWidget):
         maps = ",".join(volume.id_string for volume in pair)
         resolution = self._form.resolution.value
         given = f" resolution {resolution:g}" if resolution else ""
-        return f"mapcc #{maps} to {model.atomspec}{given} plot true"
+        return f"mapcc #{maps} to {model.atomspec}{given}"
 
     def compare(self) -> None:
         """Run `mapcc` and show its figures."""
         found = run(self._session, self.command())
-        self.residues = found.residues
         names = [f"#{volume.id_string}" for volume in found.volumes]
         self.results.show_groups(groups(found.report), names)
-        self.results.show()
+        self._show(plot_data("", found.volumes, found.residues, found.report))
+
+    def _show(self, plots: PlotData) -> None:
+        """Show the pages of plots beside that of the figures."""
+        self._plots = plots
+        while self.pages.count() > 1:
+            page = self.pages.widget(1)
+            self.pages.removeTab(1)
+            page.deleteLater()
+        for title, page in pages(self._session, plots):
+            self.pages.addTab(page, title)
+        self.pages.show()
 
     def _go_to(self, index: int) -> None:
-        residues = self.residues
+        residues = self._plots.residues
         if residues is None or index >= len(residues):
             return
         spec = residue_spec(residues[index])
@@ -134,8 +149,8 @@ class ComparisonBox(QWidget):
             "model": self.model_menu.value,
             "fade": self.fader.value(),
             "equal_volume": self.equal_volume.value,
-            "residues": self.residues,
             "figures": self.results.snapshot(),
+            "plots": self._plots.snapshot(),
         }
 
     def restore(self, data: dict) -> None:
@@ -145,7 +160,7 @@ class ComparisonBox(QWidget):
         self.fader.setValue(data["fade"])
         self.fader.blockSignals(False)
         self.equal_volume.value = data["equal_volume"]
-        self.residues = data["residues"]
         self.results.restore(data["figures"])
-        self.results.setVisible(bool(self.results.groups))
+        if self.results.groups:
+            self._show(PlotData.from_snapshot(data["plots"]))
         self.follow_level()

@@ -45,11 +45,11 @@ def describe(session: Session) -> EngineLine:
 
 
 def device_text(found: dict) -> str:
-    """The device that `device auto` means, and the version of PyTorch."""
+    """The device that `device auto` means."""
     if "cuda" in found["devices"]:
         device = "NVIDIA graphics processor (CUDA)"
     elif "mps" in found["devices"]:
         device = "Apple graphics processor (MPS)"
     else:
-        device = "processor (CPU); no graphics processor that PyTorch can use was found"
-    return f"Device: {device}. PyTorch {found['torch']}."
+        device = "processor (no graphics processor found that PyTorch can use)"
+    return f"Device: {device}"

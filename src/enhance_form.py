@@ -7,6 +7,7 @@ from chimerax.core.errors import UserError
 from chimerax.core.session import Session
 from chimerax.map import Volume
 from chimerax.ui.widgets import CollapsiblePanel, EntriesRow, ModelMenuButton
+from Qt.QtCore import QTimer
 from Qt.QtWidgets import QFileDialog, QLabel, QVBoxLayout, QWidget
 
 METHODS = ("automatic", "superem", "cryosamu")
@@ -64,13 +65,19 @@ class EnhanceForm(QWidget):
         layout.addWidget(self.options)
 
     def _make_options(self, area: QWidget) -> None:
-        (self.device,) = EntriesRow(area, "Calculate on", DEVICES).values
+        row = EntriesRow(area, "Calculate on", DEVICES, "   ", True, "Hide the input map when done")
+        self.device, self.hide_input = row.values
         (self.level,) = EntriesRow(area, "Contour level of the input", 0.0, "(blank: as shown)").values
         (self.spacing,) = EntriesRow(area, "Voxel size of the result", 0.0, "Å (blank: the method's)").values
         self.level.value = self.spacing.value = None
         self.weights, *_ = EntriesRow(area, "Weights file", "", ("Browse...", self._browse)).values
         self.weights.pixel_width = 170
-        (self.hide_input,) = EntriesRow(area, True, "Hide the input map when done").values
+
+    def toggle_options(self, shown: bool | None = None) -> None:
+        """Show or hide the options."""
+        self.options.toggle_panel_display(shown)
+        # Before they are first shown their size is guessed too small.
+        QTimer.singleShot(0, self.options.resize_panel)
 
     def _browse(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
@@ -123,7 +130,7 @@ class EnhanceForm(QWidget):
         for name in self._KEPT:
             getattr(self, name).value = data[name]
         self.map_menu.value, self.mask_menu.value = data["map"], data["mask"]
-        self.options.toggle_panel_display(data["options_shown"])
+        self.toggle_options(data["options_shown"])
 
 
 def _number(keyword: str, entry) -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-import numpy as np
 from chimerax.atomic import Residues
 from chimerax.core.commands import (
     BoolArg,
@@ -194,22 +193,11 @@ def _color(session: Session, to: Objects, report: Report, name: str) -> None:
 
 
 def _plot(session: Session, compared: Comparison, to: Objects) -> None:
-    from .plot_data import FscCurve, PlotData
+    from .plot_data import plot_data
     from .plot_panel import show_plots
-    from .result_rows import residue_values
 
-    curves, values = [], {}
-    for number, (volume, scores) in enumerate(zip(compared.volumes, compared.report.maps, strict=True)):
-        name = f"#{volume.id_string} {volume.name}"
-        for kind, curve in scores.curves.items():
-            masked = kind.endswith("_masked")
-            label = f"{name}, masked" if masked else name
-            curves.append(FscCurve(label, number, masked, curve.d.tolist(), curve.fsc.tolist()))
-        for attribute, array in residue_values(scores).items():
-            title = {"qscore": "Q-score", "rscc": "RSCC"}[attribute]
-            values.setdefault(title, {})[name] = np.asarray(array, float)
-    title = f"{', '.join('#' + v.id_string for v in compared.volumes)} to {to.spec}"
-    show_plots(session, PlotData(title, curves, compared.residues, values))
+    title = f"{', '.join('#' + volume.id_string for volume in compared.volumes)} to {to.spec}"
+    show_plots(session, plot_data(title, compared.volumes, compared.residues, compared.report))
 
 
 def _save(session: Session, report: Report, table: str | None, as_json: str | None) -> None:

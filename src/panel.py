@@ -40,7 +40,6 @@ class EnhancePanel(ToolInstance):
         layout.addWidget(line)
         self.comparison = ComparisonBox(session, self.form)
         layout.addWidget(self.comparison, stretch=1)
-        layout.addStretch(0)
         self.tool_window.manage(placement="side")
         look_for_engine(session, self._show_engine)
 
@@ -50,7 +49,7 @@ class EnhancePanel(ToolInstance):
             [
                 ("Enhance", lambda *_: self.enhance()),
                 ("Stop", lambda *_: self.stop()),
-                ("Options", lambda *_: self.form.options.toggle_panel_display()),
+                ("Options", lambda *_: self.form.toggle_options()),
                 ("Install PyTorch", lambda *_: self.install()),
                 ("Help", lambda *_: self.display_help()),
             ],
@@ -80,12 +79,16 @@ class EnhancePanel(ToolInstance):
 
     def enhance(self) -> None:
         """Run `enhance` with the inputs."""
-        self._watch(run(self.session, self.form.command()), "Starting...")
+        answer = run(self.session, self.form.command())
+        if isinstance(answer, BackgroundTask):
+            self._watch(answer, "Starting...")
+        else:  # a script pressed the button, and in scripts the command waits
+            self.comparison.show_result(answer[-1])
 
     def install(self) -> None:
         """Run `enhance install`."""
         task = run(self.session, "enhance install")
-        if task is None:
+        if task is None or task.done:
             look_for_engine(self.session, self._show_engine)
         else:
             self._watch(task, str(task.plan))

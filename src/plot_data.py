@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from chimerax.atomic import Residues
+from chimerax.map import Volume
+
+from .cryomap.assess.results import Report
+from .result_rows import residue_values
+
+TITLES = {"qscore": "Q-score", "rscc": "RSCC"}
 
 
 @dataclass(frozen=True)
@@ -52,3 +59,17 @@ class PlotData:
         """The data from a session file."""
         curves = [FscCurve(**curve) for curve in data["curves"]]
         return PlotData(data["title"], curves, data["residues"], data["values"])
+
+
+def plot_data(title: str, volumes: Sequence[Volume], residues: Residues | None, report: Report) -> PlotData:
+    """What there is to plot of a report on these maps and residues."""
+    curves, values = [], {}
+    for number, (volume, scores) in enumerate(zip(volumes, report.maps, strict=True)):
+        name = f"#{volume.id_string} {volume.name}"
+        for kind, curve in scores.curves.items():
+            masked = kind.endswith("_masked")
+            label = f"{name}, masked" if masked else name
+            curves.append(FscCurve(label, number, masked, curve.d.tolist(), curve.fsc.tolist()))
+        for attribute, array in residue_values(scores).items():
+            values.setdefault(TITLES[attribute], {})[name] = np.asarray(array, float)
+    return PlotData(title, curves, residues, values)

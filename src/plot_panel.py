@@ -10,7 +10,7 @@ from Qt.QtGui import QAction
 from Qt.QtWidgets import QFileDialog, QMenu, QTabWidget, QVBoxLayout
 
 from .plot_data import PlotData
-from .plots import FscPage, ResiduePage
+from .plots import pages
 
 
 class PlotPanel(ToolInstance):
@@ -39,10 +39,8 @@ class PlotPanel(ToolInstance):
             page = self.pages.widget(0)
             self.pages.removeTab(0)
             page.deleteLater()
-        if data.curves:
-            self.pages.addTab(FscPage(data.curves), "FSC")
-        if data.residues is not None and data.values:
-            self.pages.addTab(ResiduePage(self.session, data), "Residues")
+        for title, page in pages(self.session, data):
+            self.pages.addTab(page, title)
         self.pages.setCurrentIndex(max(0, min(current, self.pages.count() - 1)))
         self.tool_window.title = f"Map Agreement: {data.title}"
         self.tool_window.shown = True

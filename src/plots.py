@@ -180,3 +180,13 @@ class ResiduePage(_Page):
         residue = self.residue_at(event.xdata) if event.inaxes is self.axes else None
         if residue is not None:
             self.note.setText(self._describe(residue, round(event.xdata)))
+
+
+def pages(session: Session, data: PlotData) -> list[tuple[str, _Page]]:
+    """The pages that have something to show, with their titles."""
+    found: list[tuple[str, _Page]] = []
+    if data.curves:
+        found.append(("FSC", FscPage(data.curves)))
+    if data.residues is not None and data.values:
+        found.append(("Residues", ResiduePage(session, data)))
+    return found
