@@ -113,7 +113,24 @@ class Report:
         return rows
 
     def as_dict(self) -> dict:
-        """All of it as plain dicts, lists and numbers, ready for JSON; None where there is no value."""
+        """All of it as plain dicts, lists and numbers, ready for JSON; None where there is no value.
+
+        Keys: model, against (names), resolution (A), sigma (A), metrics, notes, and maps, a list with for each map
+        map, frame and, by metric:
+            against a map: map_cc; d_fsc_0143, d_fsc_05 (for half maps, d_fsc_0143 is the resolution).
+            cc: cc_box, cc_mask, cc_volume, cc_peaks; the same with _hr on the fixed scale; rscc_main_chain,
+                rscc_side_chain.
+            fsc: d99, d_model, d_model_b0, d_fsc_model_0, d_fsc_model_0143, d_fsc_model_05 in A; the same with
+                _masked behind a soft mask.
+            qscore: q_mean, q_sigma (the sigma used), q_expected (at the resolution, for sigma 0.6).
+            classes: contour; classes {name: q_mean, q_sd, q_count, rscc_mean, rscc_sd, rscc_count, q_change,
+                rscc_change}, changes against the first map; ligands [one a ligand, lipid, glycan or ion: chain,
+                number, insertion_code, name, kind, q, rscc, density, above_contour, marks].
+            cc or qscore: chains [chain, atoms, rscc, q]; residues [chain, number, insertion_code, name, kind, rscc,
+                rscc_main_chain, rscc_side_chain, q].
+            cubes: cubes {count, mean_before, mean_after, improved (share), stride, target_resolution}.
+            fsc: curves {fsc_model, fsc_model_masked, fsc_map, fsc_map_masked: d, fsc}.
+        """
         return {
             "model": self.model.name if self.model else None,
             "against": self.against or None,
