@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chimerax.atomic import AtomicStructure
 from chimerax.core.commands import run
 from chimerax.core.errors import UserError
@@ -9,10 +11,12 @@ from chimerax.core.session import Session
 from chimerax.map import Volume
 from chimerax.ui.widgets import EntriesRow, ModelMenuButton
 from Qt.QtCore import Qt, QTimer
-from Qt.QtWidgets import QSlider, QTabWidget, QVBoxLayout, QWidget
+from Qt.QtWidgets import QPushButton, QSlider, QTabWidget, QVBoxLayout, QWidget
 
+from .background import BackgroundTask
 from .blend import LevelLink, fade
 from .enhance_form import EnhanceForm
+from .mapcc_command import Comparison
 from .plot_data import PlotData, plot_data
 from .plots import pages
 from .residue_values import residue_spec
@@ -25,9 +29,21 @@ _NOTHING = {"no_value_menu_text": "none", "no_value_button_text": "none"}
 class ComparisonBox(QWidget):
     """Result and model to compare; fading, contours of equal volume, and the figures of `mapcc`."""
 
-    def __init__(self, session: Session, form: EnhanceForm) -> None:
+    def __init__(
+        self,
+        session: Session,
+        form: EnhanceForm,
+        watch: Callable[[BackgroundTask, str, Callable[[BackgroundTask], None]], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            session: the session.
+            form: where the input map and its resolution are chosen.
+            watch: shows the progress of a task, beginning with a text, and calls a function when it's done.
+        """
         super().__init__()
-        self._session, self._form = session, form
+        self._session, self._form, self._watch = session, form, watch
         self._link: LevelLink | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -35,7 +51,9 @@ class ComparisonBox(QWidget):
         self.result_menu = ModelMenuButton(session, class_filter=Volume, autoselect=None, **_NOTHING)
         self.model_menu = ModelMenuButton(session, class_filter=AtomicStructure, **_NOTHING)
         EntriesRow(self, "Result", self.result_menu)
-        EntriesRow(self, "Compare by the model", self.model_menu, ("Compare", lambda *_: self.compare()))
+        self.compare_button = QPushButton("Compare")
+        self.compare_button.clicked.connect(lambda *_: self.compare())
+        EntriesRow(self, "Compare by the model", self.model_menu, self.compare_button)
         self.fader = QSlider(Qt.Orientation.Horizontal)
         self.fader.setRange(0, 100)
         self.fader.setValue(100)
@@ -114,11 +132,17 @@ class ComparisonBox(QWidget):
         maps = ",".join(volume.id_string for volume in pair)
         resolution = self._form.resolution.value
         given = f" resolution {resolution:g}" if resolution else ""
-        return f"mapcc #{maps} to {model.atomspec}{given}"
+        return f"mapcc #{maps} to {model.atomspec}{given} metrics fsc,classes"
 
     def compare(self) -> None:
-        """Run `mapcc` and show its figures."""
-        found = run(self._session, self.command())
+        """Run `mapcc`, and show its figures when they are there."""
+        answer = run(self._session, self.command())
+        if isinstance(answer, BackgroundTask):
+            self._watch(answer, "Comparing...", lambda task: task.answer and self._show_figures(task.answer))
+        else:
+            self._show_figures(answer)
+
+    def _show_figures(self, found: Comparison) -> None:
         names = [f"#{volume.id_string}" for volume in found.volumes]
         self.results.show_groups(groups(found.report), names)
         self._show(plot_data("", found.volumes, found.residues, found.report))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 
 from chimerax.atomic import Residues
@@ -25,8 +26,10 @@ from chimerax.core.session import Session
 from chimerax.core.toolshed import CommandInfo
 from chimerax.map import MapArg, MapsArg, Volume
 
+from .background import should_block
 from .cryomap.assess.results import Report
 from .cryomap.errors import InputError
+from .mapcc_task import MapccTask
 
 METRICS = ("all", "cc", "fsc", "qscore", "classes", "cubes")
 
@@ -54,6 +57,17 @@ class Comparison:
         return found
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What to do with the report, named as the command's options are."""
+
+    per_residue: bool = False
+    color: bool = False
+    plot: bool = False
+    save_table: str | None = None
+    save_json: str | None = None
+
+
 def mapcc(
     session: Session,
     volumes: list[Volume],
@@ -67,8 +81,9 @@ def mapcc(
     plot: bool = False,
     save_table: str | None = None,
     save_json: str | None = None,
+    block: bool | None = None,
     return_json: bool = False,
-) -> Comparison | JSONResult:
+) -> Comparison | MapccTask | JSONResult:
     """Assess maps against atoms or a map, on their full grids and where they lie in the scene.
 
     Args:
@@ -84,29 +99,25 @@ def mapcc(
         plot: whether to show the plots.
         save_table: CSV file to write.
         save_json: JSON file to write.
+        block: wait for the result; by default in scripts, for REST, and where there's no window.
         return_json: wrap the figures for REST.
+
+    Returns:
+        What was found, or the running task if it isn't waited for.
 
     Raises:
         UserError: for anything that can't be compared.
     """
-    from .results_html import report_table, residue_table
-
     _require_gemmi()
     if color and not (len(to.atoms) and {"all", "cc", "qscore", "classes"} & set(metrics)):
         raise UserError("mapcc: color needs atoms to color, and cc, qscore or classes among the metrics")
-    compared = _assess(session, volumes, to, resolution, metrics, mask, sigma, (save_table, save_json))
-    report, residues, logger = compared.report, compared.residues, session.logger
-    names = _set_attributes(session, compared)
-    logger.info(report_table(report, compared.volumes, residues, names), is_html=True)
-    if per_residue and residues is not None:
-        logger.info(residue_table(report, compared.volumes, residues), is_html=True)
-    if color:
-        _color(session, to, report, names[0])
-    if plot and session.ui.is_gui:
-        _plot(session, compared, to)
-    elif plot:
-        logger.warning("mapcc: there's no window for plots; saveJson writes all that they show")
-    _save(session, report, save_table, save_json)
+    wishes = Wishes(per_residue, color, plot, save_table, save_json)
+    task = _task(session, volumes, to, resolution, metrics, mask, sigma, wishes)
+    wait = return_json if block is None and return_json else should_block(session, block)
+    task.begin(wait)
+    if not wait:
+        return JSONResult(json.dumps({"task": task.id}), task) if return_json else task
+    compared = task.answer
     return JSONResult(json.dumps(compared.figures), compared) if return_json else compared
 
 
@@ -115,7 +126,7 @@ def _require_gemmi() -> None:
         raise UserError('mapcc needs the Python package gemmi: type "pip install gemmi" once.')
 
 
-def _assess(
+def _task(
     session: Session,
     volumes: list[Volume],
     to: Objects,
@@ -123,8 +134,9 @@ def _assess(
     metrics: Sequence[str],
     mask: Volume | None,
     sigma: float,
-    files: Sequence[str | None],
-) -> Comparison:
+    wishes: Wishes,
+) -> MapccTask:
+    """Take maps and atoms out of ChimeraX, for a thread to work on."""
     from .cryomap.assess.report import assess
     from .cryomap.density import require_writable
     from .scene_to_engine import atomic_model, density_map, full_region
@@ -133,29 +145,53 @@ def _assess(
     if not volumes:
         raise UserError("mapcc: no maps given; open a map first, or see its number in the Models panel")
     target = _target_map(to)
-    first, status = volumes[0], session.logger.status
-    frame = first.scene_position
     try:
-        for path in filter(None, files):
+        for path in filter(None, (wishes.save_table, wishes.save_json)):
             require_writable(path)
-        status("mapcc: reading maps")
-        model, residues = (None, None) if target else atomic_model(to.atoms, frame)
-        report = assess(
-            [density_map(volume, frame) for volume in volumes],
-            model,
-            density_map(target, frame) if target else None,
-            resolution=resolution,
-            metrics=metrics,
-            mask=None if mask is None else mask_on(mask, first, full_region(first)),
-            sigma=sigma,
-            levels=[contour_level(volume) for volume in volumes],
-            progress=lambda step: status(f"mapcc: {step}"),
-        )
     except InputError as error:
         raise UserError(f"mapcc: {error}") from None
-    finally:
-        status("")
-    return Comparison(tuple(volumes), residues, report)
+    first = volumes[0]
+    frame = first.scene_position
+    model, residues = (None, None) if target else atomic_model(to.atoms, frame)
+    calculate = partial(
+        assess,
+        [density_map(volume, frame) for volume in volumes],
+        model,
+        density_map(target, frame) if target else None,
+        resolution=resolution,
+        metrics=metrics,
+        mask=None if mask is None else mask_on(mask, first, full_region(first)),
+        sigma=sigma,
+        levels=[contour_level(volume) for volume in volumes],
+    )
+
+    def show(report: Report) -> Comparison:
+        compared = Comparison(tuple(volumes), residues, report)
+        if any(volume.deleted for volume in volumes) or (model and len(residues) != len(model.residues)):
+            raise UserError("mapcc: a map or atoms were closed while they were compared")
+        _show(session, compared, to, wishes)
+        return compared
+
+    title = f"mapcc {' '.join(str(volume) for volume in volumes)} to {to.spec}"
+    return MapccTask(session, title, lambda step: calculate(progress=step), show)
+
+
+def _show(session: Session, compared: Comparison, to: Objects, wishes: Wishes) -> None:
+    """Set attributes, fill the Log, and do what was asked for besides."""
+    from .results_html import report_table, residue_table
+
+    report, residues, logger = compared.report, compared.residues, session.logger
+    names = _set_attributes(session, compared)
+    logger.info(report_table(report, compared.volumes, residues, names), is_html=True)
+    if wishes.per_residue and residues is not None:
+        logger.info(residue_table(report, compared.volumes, residues), is_html=True)
+    if wishes.color:
+        _color(session, to, report, names[0])
+    if wishes.plot and session.ui.is_gui:
+        _plot(session, compared, to)
+    elif wishes.plot:
+        logger.warning("mapcc: there's no window for plots; saveJson writes all that they show")
+    _save(session, report, wishes.save_table, wishes.save_json)
 
 
 def _target_map(to: Objects) -> Volume | None:
@@ -227,6 +263,7 @@ def register_command(info: CommandInfo, logger) -> None:
             ("plot", BoolArg),
             ("save_table", SaveFileNameArg),
             ("save_json", SaveFileNameArg),
+            ("block", BoolArg),
         ],
         required_arguments=["to"],
         synopsis=info.synopsis,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chimerax.core.commands import run
 from chimerax.core.session import Session
 from chimerax.core.tools import ToolInstance
@@ -12,6 +14,7 @@ from Qt.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from .background import BackgroundTask
 from .comparison_box import ComparisonBox
+from .engine_job import Progress
 from .engine_line import EngineLine, look_for_engine
 from .enhance_form import EnhanceForm
 
@@ -38,7 +41,7 @@ class EnhancePanel(ToolInstance):
         line.setFrameShape(QFrame.Shape.HLine)
         line.setFrameShadow(QFrame.Shadow.Sunken)
         layout.addWidget(line)
-        self.comparison = ComparisonBox(session, self.form)
+        self.comparison = ComparisonBox(session, self.form, self._watch)
         layout.addWidget(self.comparison, stretch=1)
         self.tool_window.manage(placement="side")
         look_for_engine(session, self._show_engine)
@@ -81,7 +84,7 @@ class EnhancePanel(ToolInstance):
         """Run `enhance` with the inputs."""
         answer = run(self.session, self.form.command())
         if isinstance(answer, BackgroundTask):
-            self._watch(answer, "Starting...")
+            self._watch(answer, "Starting...", self._enhanced)
         else:  # a script pressed the button, and in scripts the command waits
             self.comparison.show_result(answer[-1])
 
@@ -91,49 +94,50 @@ class EnhancePanel(ToolInstance):
         if task is None or task.done:
             look_for_engine(self.session, self._show_engine)
         else:
-            self._watch(task, str(task.plan))
+            self._watch(task, str(task.plan), lambda _: look_for_engine(self.session, self._show_engine))
 
     def stop(self) -> None:
         """Stop what is running."""
         if self._task is not None:
             run(self.session, f"taskman kill {self._task.id}")
 
-    def _watch(self, task: BackgroundTask, text: str) -> None:
-        """Show how far a task is, until it's done."""
+    def _enhanced(self, job: BackgroundTask) -> None:
+        if job.results:
+            self.comparison.show_result(job.results[-1])
+
+    def _watch(self, task: BackgroundTask, text: str, when_done: Callable[[BackgroundTask], None]) -> None:
+        """Show how far a task is, beginning with a text, until it's done."""
         self._task = task
         self._handlers = [
             task.triggers.add_handler("progress", lambda _, progress: self._show_progress(progress)),
-            task.triggers.add_handler("done", lambda *_: self._task_done()),
+            task.triggers.add_handler("done", lambda *_: self._task_done(when_done)),
         ]
-        self.enhance_button.setEnabled(False)
-        self.install_button.setEnabled(False)
-        self.stop_button.setEnabled(True)
+        self._set_busy(True)
         self.progress_bar.setRange(0, 0)  # moving to and fro
         self.progress_text.setText(text)
         self.progress_bar.show()
         self.progress_text.show()
 
-    def _show_progress(self, progress) -> None:
-        """Take the progress of `enhance`, or a line of text of `enhance install`."""
-        fraction = getattr(progress, "fraction", None)
-        if fraction is not None:
-            self.progress_bar.setRange(0, 1000)
-            self.progress_bar.setValue(round(1000 * fraction))
-        self.progress_text.setText(getattr(progress, "text", progress))
+    def _set_busy(self, busy: bool) -> None:
+        for button in (self.enhance_button, self.install_button, self.comparison.compare_button):
+            button.setEnabled(not busy)
+        self.stop_button.setEnabled(busy)
 
-    def _task_done(self) -> None:
+    def _show_progress(self, progress: Progress | str) -> None:
+        if isinstance(progress, str):
+            self.progress_text.setText(progress)
+            return
+        self.progress_bar.setRange(0, 1000)
+        self.progress_bar.setValue(round(1000 * progress.fraction))
+        self.progress_text.setText(progress.text)
+
+    def _task_done(self, when_done: Callable[[BackgroundTask], None]) -> None:
         task, self._task, self._handlers = self._task, None, []
-        self.enhance_button.setEnabled(True)
-        self.install_button.setEnabled(True)
-        self.stop_button.setEnabled(False)
+        self._set_busy(False)
         self.progress_bar.hide()
         self.progress_text.setText("" if task.error is None else str(task.error))
         self.progress_text.setVisible(task.error is not None)
-        results = getattr(task, "results", None)
-        if results is None:
-            look_for_engine(self.session, self._show_engine)
-        elif results:
-            self.comparison.show_result(results[-1])
+        when_done(task)
 
     def delete(self) -> None:
         """Close the panel; what is running goes on."""
