@@ -83,8 +83,8 @@ def test_correlations_agree_with_cctbx(folder, result, tmp_path):
     for number, entry in enumerate(found["entries"][:1], 1):
         at_1a, model = measured(folder, number)
         for resolution, suffix, atoms in ((4.5, "", model), (3.0, "_hr", fixed_scale(model))):
-            arguments = references.write_inputs(tmp_path, at_1a, atoms)
-            expected = references.run("reference_correlation.py", *arguments, resolution)
+            inputs = references.write_inputs(tmp_path / f"map{suffix}", at_1a, atoms, resolution)
+            (expected,) = references.run("reference_correlation.py", inputs)
             for name in ("box", "mask", "volume", "peaks"):
                 got = entry["scores"][DEPOSITED][f"cc_{name}{suffix}"]
                 assert got == pytest.approx(expected[f"cc_{name}"], abs=0.005), (name, suffix)
