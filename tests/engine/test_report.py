@@ -232,6 +232,10 @@ def test_input_that_makes_no_sense_is_refused(scene):
         ("unknown metric nonsense", dict(maps=[good], model=model, metrics=["cc", "nonsense"])),
         ("lies outside good.mrc", dict(maps=[good], model=model_at([[400, 400, 400]]))),
         ("no atoms", dict(maps=[good], model=model.subset([]))),
+        (
+            "1 atoms have no finite",
+            dict(maps=[good], model=model_at([[0, 0, 0], [1, 1, 1]], b_factors=[5, np.nan])),
+        ),
         ("no atom of known element", dict(maps=[good], model=model_at([[0, 0, 0]], z=0))),
         ("resolution -3", dict(maps=[good], model=model, resolution=-3.0)),
         ("resolution nan", dict(maps=[good], model=model, resolution=float("nan"))),

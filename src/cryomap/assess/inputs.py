@@ -51,10 +51,16 @@ def prepare_model(model: AtomicModel, maps: Sequence[DensityMap]) -> Prepared:
     """Leave out what can't be compared, replace what carries no information, and note both.
 
     Raises:
-        InputError: no atoms, none of known element, or none inside one of the maps.
+        InputError: no atoms, numbers that are not finite, no known element, or none inside one of the maps.
     """
     if not len(model):
         raise InputError(f"{model.name}: no atoms in it")
+    numbers = (model.positions.sum(axis=1), model.b_factors, model.occupancies)
+    broken = int((~np.isfinite(numbers).all(axis=0)).sum())
+    if broken:
+        raise InputError(
+            f"{model.name}: {broken} atoms have no finite position, B factor or occupancy; mend them"
+        )
     notes = []
     inside = np.ones(len(model), bool)
     for density in maps:
