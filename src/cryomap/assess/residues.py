@@ -66,18 +66,28 @@ def residue_correlations(
     result = np.full(len(model.residues), np.nan)
     if not len(model):
         return result
+    axes = computed.density.grid.axes
     for owner, atoms in zip(owners, np.split(order, starts[1:]), strict=True):
-        voxels, near = _near_voxels(indices[atoms], radius, computed.density.grid)
+        voxels, near = _near_voxels(indices[atoms], radius, axes, computed.density.grid.size)
         result[owner] = pearson(observed[voxels][near], calculated[voxels][near])
     return result
 
 
-def _near_voxels(indices: np.ndarray, radius: float, grid: Grid) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """A block of voxels as an open mesh, and which of them lie within `radius` A of points (n, 3)."""
-    metric = grid.axes.T @ grid.axes
-    reach = radius * np.linalg.norm(np.linalg.inv(grid.axes), axis=1)
+def _near_voxels(
+    indices: np.ndarray, radius: float, axes: np.ndarray, size: tuple[int, int, int]
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """A block of voxels as an open mesh, and which of them lie within `radius` A of points (n, 3).
+
+    Args:
+        indices: of the points, x, y, z, in voxels.
+        radius: in A.
+        axes: of the grid (3, 3).
+        size: of the grid, x, y, z.
+    """
+    metric = axes.T @ axes
+    reach = radius * np.linalg.norm(np.linalg.inv(axes), axis=1)
     low = np.floor(indices.min(axis=0) - reach).astype(int)
-    high = np.minimum(np.ceil(indices.max(axis=0) + reach).astype(int) + 1, low + grid.size)
+    high = np.minimum(np.ceil(indices.max(axis=0) + reach).astype(int) + 1, low + size)
     ranges = [np.arange(a, b) for a, b in zip(low, high, strict=True)]
     x, y, z = (
         (r - indices[:, axis : axis + 1]).reshape(len(indices), *shape)
@@ -88,7 +98,7 @@ def _near_voxels(indices: np.ndarray, radius: float, grid: Grid) -> tuple[tuple[
         if abs(value) > 1e-9:
             distance2 = distance2 + 2 * value * first * second
     near = (distance2 <= radius**2).any(axis=0)
-    mesh = np.ix_(*(r % n for r, n in zip(ranges[::-1], grid.shape, strict=True)))
+    mesh = np.ix_(*(r % n for r, n in zip(ranges[::-1], size[::-1], strict=True)))
     return mesh, near
 
 
