@@ -6,7 +6,6 @@ import numpy as np
 from scipy import integrate
 
 from ..atoms import AtomicModel
-from ..grid import Grid
 from .correlation import ModelMap, pearson
 from .masks import spheres
 
