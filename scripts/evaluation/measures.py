@@ -87,9 +87,8 @@ def summarise(entries: list[dict], measure: Measure, variant: str) -> Summary | 
         return None
     before, after = np.array(pairs).T
     gains = measure.sign * (after - before)
-    return Summary(
-        float(after.mean()), float(before.mean()), len(pairs), int((gains > 0).sum()), float(gains.min())
-    )
+    better = int((gains > 0.5 * 10**-measure.digits).sum())  # less than the table shows is no gain
+    return Summary(float(after.mean()), float(before.mean()), len(pairs), better, float(gains.min()))
 
 
 def variants_of(entries: Iterable[dict]) -> list[str]:
