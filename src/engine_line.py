@@ -8,7 +8,7 @@ from threading import Thread
 from chimerax.core.errors import UserError
 from chimerax.core.session import Session
 
-from . import engine_install, engine_python
+from . import engine_python, install_plan
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def describe(session: Session) -> EngineLine:
     except UserError as error:
         reason = str(error)
     try:
-        plan = str(engine_install.plan_install())
+        plan = str(install_plan.plan_install())
     except UserError as error:
         plan = str(error)
     missing = "enhance needs PyTorch, which ChimeraX does not include." if "includ" in reason else reason

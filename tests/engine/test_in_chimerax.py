@@ -17,6 +17,7 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 TESTS = TOP / "tests" / "chimerax"
+WINDOWED = ("test_window", "test_panel")
 BUNDLE = ("bundle_info.xml", "pyproject.toml", "LICENSE", "src")
 
 
@@ -87,7 +88,7 @@ def windowed(chimerax: str, bundle: Path, tmp_path_factory: pytest.TempPathFacto
             pytest.skip("no display, and no xvfb-run to make one")
         display = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24"]
     results = tmp_path_factory.mktemp("results") / "window.json"
-    return run_tests(results, bundle, *display, chimerax, files="test_window")
+    return run_tests(results, bundle, *display, chimerax, files=" ".join(WINDOWED))
 
 
 def test_wheel_holds_all_of_the_bundle(wheel: Path) -> None:
@@ -105,11 +106,11 @@ def check(outcome: str) -> None:
     assert outcome == "passed", outcome
 
 
-@pytest.mark.parametrize("name", [name for name in names() if not name.startswith("test_window")])
+@pytest.mark.parametrize("name", [name for name in names() if not name.startswith(WINDOWED)])
 def test_inside(outcomes: dict[str, str], name: str) -> None:
     check(outcomes.get(name, "was not run"))
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name.startswith("test_window")])
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith(WINDOWED)])
 def test_inside_with_a_window(windowed: dict[str, str], name: str) -> None:
     check(windowed.get(name, "was not run"))

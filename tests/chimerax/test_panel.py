@@ -1,0 +1,309 @@
+"""The panel "Enhance Map" and the plots, used as a user does: by mouse and keys. Skipped without a window."""
+
+import contextlib
+import tempfile
+from importlib.util import find_spec
+
+import numpy as np
+from chimerax.core.commands import run
+from support import Skipped, open_map, use_fake_engine, use_python
+from test_mapcc import open_model, true_map
+from test_window import wait
+
+
+@contextlib.contextmanager
+def panel(session):
+    """The panel, in a session that does not take what happens for a script's doing; lists the commands run."""
+    if not session.ui.is_gui:
+        raise Skipped("no window")
+    from chimerax.map_enhance.panel import show_panel
+
+    use_fake_engine()
+    commands, in_script = [], session.in_script
+    handler = session.triggers.add_handler("command started", lambda _, text: commands.append(text))
+    session.in_script = type(in_script)()
+    shown = show_panel(session)
+    try:
+        wait(session, lambda: shown.form.device_line.text().startswith("Device: p"), 60)
+        yield shown, commands
+    finally:
+        session.in_script = in_script
+        session.triggers.remove_handler(handler)
+        if shown in session.tools.list():
+            shown.delete()
+
+
+def click(widget, x=None, y=None):
+    """Press and release the left button in the middle of a widget, or at (x, y)."""
+    from Qt.QtCore import QEvent, QPointF, Qt
+    from Qt.QtGui import QMouseEvent
+    from Qt.QtWidgets import QApplication
+
+    place = QPointF(widget.rect().center()) if x is None else QPointF(x, y)
+    left, nothing = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    for kind, held in ((QEvent.Type.MouseButtonPress, left), (QEvent.Type.MouseButtonRelease, nothing)):
+        at = widget.mapToGlobal(place.toPoint()).toPointF()
+        event = QMouseEvent(kind, place, at, left, held, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(widget, event)
+
+
+def write(widget, text):
+    """Replace the text of an entry, key by key."""
+    from Qt.QtCore import QEvent, Qt
+    from Qt.QtGui import QKeyEvent
+    from Qt.QtWidgets import QApplication
+
+    widget.clear()
+    for letter in text:
+        for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+            event = QKeyEvent(kind, 0, Qt.KeyboardModifier.NoModifier, letter)
+            QApplication.sendEvent(widget, event)
+
+
+def choose(button, text):
+    """Choose an entry of a menu button."""
+    (action,) = [action for action in button.menu().actions() if action.text() == text]
+    action.trigger()
+
+
+def item_of(view, label):
+    """The row of the table of figures with that label."""
+    for number in range(view.topLevelItemCount()):
+        group = view.topLevelItem(number)
+        for child in range(group.childCount()):
+            if group.child(child).text(0) == label:
+                return group.child(child)
+    raise AssertionError(f"no row {label}")
+
+
+def scene(session):
+    """#1 the model, #2 its map."""
+    if find_spec("gemmi") is None:
+        raise Skipped("this ChimeraX lacks gemmi")
+    model = open_model(session)
+    return model, true_map(session, model)
+
+
+def test_enhance_and_compare(session):
+    _, volume = scene(session)
+    with panel(session) as (shown, commands):
+        form, comparison = shown.form, shown.comparison
+        choose(form.map_menu, "true #2")
+        write(form.resolution.widget, "3.5")
+        choose(form.method.widget, "superem")
+        click(shown.enhance_button)
+        assert not shown.enhance_button.isEnabled() and shown.stop_button.isEnabled()
+        assert shown.progress_bar.isVisible()
+        wait(session, lambda: comparison.pages.isVisible(), 60)
+        assert commands[0] == "enhance #2 method superem resolution 3.5"
+        assert "mapcc #2,3 to #1 resolution 3.5 metrics fsc,classes" in commands
+        result = comparison.result_menu.value
+        assert result.name == "true superem" and result.display and not volume.display
+        assert shown.enhance_button.isEnabled() and not shown.progress_bar.isVisible()
+        row = item_of(comparison.results, "CC mask")
+        assert row.text(1) == row.text(2) and float(row.text(1)) > 0.9 and row.text(3) == "+0.000"
+        assert [comparison.pages.tabText(i) for i in range(3)] == ["Figures", "FSC", "Residues"]
+
+
+def test_options_become_the_command(session):
+    open_map(session, name="one")
+    open_map(session, name="two")
+    with panel(session) as (shown, _):
+        form = shown.form
+        choose(form.map_menu, "two #2")
+        click(shown.options_button)
+        choose(form.method.widget, "cryosamu")
+        choose(form.device.widget, "cpu")
+        choose(form.mask_menu, "one #1")
+        write(form.level.widget, "0.25")
+        write(form.spacing.widget, "1.1")
+        write(form.weights.widget, "/some where/w.safetensors")
+        click(form.hide_input.widget, 8, form.hide_input.widget.height() / 2)
+        assert form.command() == (
+            'enhance #2 method cryosamu level 0.25 weights "/some where/w.safetensors" device cpu'
+            " gridSpacing 1.1 mask #1 hideInput false"
+        )
+
+
+def test_advice(session):
+    if not session.ui.is_gui:
+        raise Skipped("no window")
+    from chimerax.map_enhance.enhance_form import advice
+
+    assert "superem" in advice(3.4) and "cryosamu" not in advice(3.4)
+    assert "cryosamu" in advice(7) and "superem" not in advice(7)
+    assert "superem" in advice(5) and "cryosamu" in advice(5) and "both" in advice(5)
+    assert "don't trust" in advice(12)
+
+
+def test_not_a_number(session):
+    from chimerax.core.errors import UserError
+
+    open_map(session)
+    with panel(session) as (shown, _):
+        write(shown.form.resolution.widget, "three")
+        try:
+            shown.form.command()
+        except UserError as error:
+            assert "three" in str(error)
+        else:
+            raise AssertionError("“three” was taken for a number")
+
+
+def test_stop(session):
+    volume = open_map(session, name="slow map")
+    with panel(session) as (shown, commands):
+        click(shown.enhance_button)
+        wait(session, lambda: "left" in shown.progress_text.text())
+        assert 0 <= shown.progress_bar.value() < 500 and "slow map" in shown.progress_text.text()
+        click(shown.stop_button)
+        wait(session, lambda: shown.enhance_button.isEnabled())
+        assert "stopped" in shown.progress_text.text() and not shown.stop_button.isEnabled()
+        assert commands[-1].startswith("taskman kill")
+        assert volume.display and shown.comparison.result_menu.value is None
+
+
+def test_closed_while_running(session):
+    open_map(session)
+    with panel(session) as (shown, _):
+        click(shown.enhance_button)
+        job = shown._task
+        shown.delete()
+        wait(session, lambda: job.done)
+        assert len(job.results) == 1
+
+
+def test_lost_ligand_is_red_and_clicked(session):
+    from chimerax.map_enhance.results_view import LOST
+
+    model, _ = scene(session)
+    true_map(session, model, without="XYZ", name="without")
+    with panel(session) as (shown, commands):
+        comparison = shown.comparison
+        choose(shown.form.map_menu, "true #2")
+        choose(comparison.result_menu, "without #3")
+        click(comparison.compare_button)
+        wait(session, lambda: comparison.pages.isVisible(), 60)
+        view = comparison.results
+        lost, kept = item_of(view, "/A:101 XYZ"), item_of(view, "/B:102 MG")
+        assert lost.foreground(0).color() == LOST and kept.foreground(0).color() != LOST
+        view.scrollToItem(lost)
+        place = view.visualItemRect(lost).center()
+        click(view.viewport(), place.x(), place.y())
+        assert "select #1/A:101" in commands and "view #1/A:101" in commands
+        assert {atom.residue.name for atom in selected(session)} == {"XYZ"}
+
+
+def selected(session):
+    from chimerax.atomic import selected_atoms
+
+    return list(selected_atoms(session))
+
+
+def test_fade(session):
+    first, second = open_map(session, name="one"), open_map(session, name="two")
+    with panel(session) as (shown, commands):
+        choose(shown.form.map_menu, "one #1")
+        choose(shown.comparison.result_menu, "two #2")
+        shown.comparison.fader.setValue(30)
+        assert first.display and second.display
+        assert abs(first.surfaces[0].color[3] - 0.7 * 255) < 2
+        assert abs(second.surfaces[0].color[3] - 0.3 * 255) < 2
+        shown.comparison.fader.setValue(0)
+        assert first.display and not second.display
+        assert commands[-1] == "hide #2 models"
+        shown.comparison.fader.setValue(100)
+        assert second.display and not first.display and second.surfaces[0].color[3] == 255
+
+
+def test_contours_of_equal_volume(session):
+    first = open_map(session, name="one")
+    values = np.sqrt(np.maximum(first.full_matrix(), 0))
+    from chimerax.map import volume_from_grid_data
+    from chimerax.map_data import ArrayGridData
+
+    second = volume_from_grid_data(ArrayGridData(values, name="two"), session)
+    second.set_parameters(surface_levels=[0.5])
+    with panel(session) as (shown, _):
+        choose(shown.form.map_menu, "one #1")
+        choose(shown.comparison.result_menu, "two #2")
+        run(session, "volume #1 level 0.49")
+        wait(session, lambda: abs(second.surfaces[0].level - 0.7) < 0.01)
+        count = [int((v.full_matrix() >= v.surfaces[0].level).sum()) for v in (first, second)]
+        assert count[0] == count[1]
+        click(shown.comparison.equal_volume.widget, 8, shown.comparison.equal_volume.widget.height() / 2)
+        run(session, "volume #1 level 0.25")
+        for _ in range(30):
+            session.ui.processEvents()
+        assert abs(second.surfaces[0].level - 0.7) < 0.01
+
+
+def test_session(session):
+    scene(session)
+    with panel(session) as (shown, _):
+        choose(shown.form.map_menu, "true #2")
+        write(shown.form.resolution.widget, "3.5")
+        choose(shown.form.method.widget, "superem")
+        click(shown.enhance_button)
+        wait(session, lambda: shown.comparison.pages.isVisible(), 60)
+        shown.comparison.fader.setValue(40)
+        before = shown.comparison.results.snapshot()
+        with tempfile.TemporaryDirectory() as folder:
+            run(session, f"save {folder}/a.cxs")
+            run(session, "close session")
+            run(session, f"open {folder}/a.cxs")
+        from chimerax.map_enhance.panel import EnhancePanel
+
+        (restored,) = session.tools.find_by_class(EnhancePanel)
+        assert restored is not shown
+        form, comparison = restored.form, restored.comparison
+        assert form.map_menu.value.name == "true" and form.resolution.value == 3.5
+        assert form.method.value == "superem" and comparison.fader.value() == 40
+        assert comparison.result_menu.value.name == "true superem"
+        assert comparison.results.snapshot() == before and comparison.pages.count() == 3
+        restored.delete()
+
+
+def test_without_torch(session):
+    from chimerax.map_enhance import engine_python
+
+    open_map(session)
+    if engine_python.private_folder().exists() or all(find_spec(name) for name in engine_python.NEEDED):
+        raise Skipped("this ChimeraX has PyTorch")
+    with panel(session) as (shown, _):
+        from chimerax.map_enhance.engine_line import look_for_engine
+
+        use_python(session, "")
+        look_for_engine(session, shown._show_engine)
+        wait(session, lambda: shown.install_button.isVisible())
+        told = shown.form.device_line.text()
+        assert "GB" in told and str(engine_python.private_folder()) in told
+        assert not shown.enhance_button.isVisible()
+
+
+def test_plots(session):
+    """A click on the residue plot selects, the panel is in the session."""
+    if not session.ui.is_gui:
+        raise Skipped("no window")
+    from chimerax.map_enhance.plot_panel import PlotPanel
+
+    scene(session)
+    run(session, "mapcc #2 to #1 resolution 3.5 metrics fsc,qscore plot true")
+    with tempfile.TemporaryDirectory() as folder:
+        run(session, f"save {folder}/a.cxs")
+        run(session, "close session")
+        run(session, f"open {folder}/a.cxs")
+    (plots,) = session.tools.find_by_class(PlotPanel)
+    plots.pages.setCurrentIndex(1)
+    page = plots.pages.currentWidget()
+    for _ in range(20):
+        session.ui.processEvents()
+    page.canvas.draw()
+    ratio = page.canvas.device_pixel_ratio
+    x, y = page.axes.transData.transform((4, sum(page.axes.get_ylim()) / 2)) / ratio
+    click(page.canvas, x, page.canvas.height() - y)
+    assert {atom.residue.number for atom in selected(session)} == {5}
+    assert "ALA 5 A" in page.note.text()
+    curve, masked = plots.data.curves
+    assert masked.masked and not curve.masked and max(curve.fsc) > 0.95
+    plots.delete()
