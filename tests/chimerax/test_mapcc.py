@@ -1,6 +1,7 @@
 """The command `mapcc`, against the engine in plain use and against cases whose answer is known."""
 
 import json
+import re
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,7 @@ from chimerax.geometry import rotation, translation
 from chimerax.map import volume_from_grid_data
 from chimerax.map_data import ArrayGridData
 from support import Skipped, open_map, user_error
+from test_help import OURS, options
 
 ORIGIN, STEP, SIZE = (-3.0, 4.0, 2.0), 1.2, 36
 
@@ -325,3 +327,12 @@ def test_without_gemmi(session):
             run(session, "mapcc #2 to #1")
     finally:
         mapcc_command.find_spec = kept
+
+
+def test_every_option_is_in_the_help(session):
+    text = (OURS / "commands" / "mapcc.html").read_text(encoding="utf-8")
+    names = options(session, "mapcc")
+    assert len(names) >= 10
+    for name in names:
+        camel = re.sub(r"_(\w)", lambda match: match[1].upper(), name)
+        assert f"<b>{camel}</b>" in text, camel
