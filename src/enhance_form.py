@@ -86,6 +86,12 @@ class EnhanceForm(QWidget):
         if path:
             self.weights.value = path
 
+    def tell_device(self, text: str) -> None:
+        """Say what the calculation would run on, or what is missing."""
+        line = self.device_line
+        line.setText(text)
+        line.setMinimumHeight(line.heightForWidth(line.width()))  # else a dock cuts wrapped lines off
+
     def _advise(self) -> None:
         self._advice.setText(advice(self.resolution.value or None))
 

@@ -51,15 +51,15 @@ class EnhancePanel(ToolInstance):
             area,
             [
                 ("Enhance", lambda *_: self.enhance()),
+                ("Install PyTorch", lambda *_: self.install()),
                 ("Stop", lambda *_: self.stop()),
                 ("Options", lambda *_: self.form.toggle_options()),
-                ("Install PyTorch", lambda *_: self.install()),
                 ("Help", lambda *_: self.display_help()),
             ],
             spacing=8,
             button_list=True,
         )
-        self.enhance_button, self.stop_button, self.options_button, self.install_button, _ = buttons
+        self.enhance_button, self.install_button, self.stop_button, self.options_button, _ = buttons
         self.stop_button.setEnabled(False)
         self.install_button.hide()
 
@@ -76,7 +76,7 @@ class EnhancePanel(ToolInstance):
     def _show_engine(self, engine: EngineLine) -> None:
         if self._closed:
             return
-        self.form.device_line.setText(engine.text)
+        self.form.tell_device(engine.text)
         self.install_button.setVisible(not engine.ready)
         self.enhance_button.setVisible(engine.ready)
 
