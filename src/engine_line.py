@@ -41,7 +41,7 @@ def describe(session: Session) -> EngineLine:
     except UserError as error:
         plan = str(error)
     missing = "enhance needs PyTorch, which ChimeraX does not include." if "includ" in reason else reason
-    return EngineLine(False, f"{missing}\n{plan}.")
+    return EngineLine(False, f"{missing}\n{plan}.".replace(", in ", "\nin "))
 
 
 def device_text(found: dict) -> str:

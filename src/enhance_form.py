@@ -8,7 +8,7 @@ from chimerax.core.session import Session
 from chimerax.map import Volume
 from chimerax.ui.widgets import CollapsiblePanel, EntriesRow, ModelMenuButton
 from Qt.QtCore import QTimer
-from Qt.QtWidgets import QFileDialog, QLabel, QVBoxLayout, QWidget
+from Qt.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 METHODS = ("automatic", "superem", "cryosamu")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -28,6 +28,20 @@ def advice(resolution: float | None) -> str:
     if resolution <= 8:
         return where + "cryosamu (4–8 Å)."
     return where + "beyond what either method was trained on; don't trust the result."
+
+
+class Line(QLabel):
+    """Text that neither widens its panel nor wraps, which docks don't make room for; all of it is the tool tip."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        """Show a text."""
+        super().setText(text)
+        self.setToolTip(text)
 
 
 class EnhanceForm(QWidget):
@@ -52,13 +66,11 @@ class EnhanceForm(QWidget):
         )
         row = EntriesRow(self, "Method", METHODS, "  Only inside the contour of", self.mask_menu)
         self.method = row.values[0]
-        self._advice = QLabel()
-        self._advice.setWordWrap(True)
+        self._advice = Line()
         self._advice.setStyleSheet("color: gray")
         layout.addWidget(self._advice)
         self._advise()
-        self.device_line = QLabel("Device: looking for it...")
-        self.device_line.setWordWrap(True)
+        self.device_line = Line("Device: looking for it...")
         layout.addWidget(self.device_line)
         self.options = CollapsiblePanel(self, title=None)
         self._make_options(self.options.content_area)
@@ -85,12 +97,6 @@ class EnhanceForm(QWidget):
         )
         if path:
             self.weights.value = path
-
-    def tell_device(self, text: str) -> None:
-        """Say what the calculation would run on, or what is missing."""
-        line = self.device_line
-        line.setText(text)
-        line.setMinimumHeight(line.heightForWidth(line.width()))  # else a dock cuts wrapped lines off
 
     def _advise(self) -> None:
         self._advice.setText(advice(self.resolution.value or None))

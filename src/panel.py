@@ -10,13 +10,13 @@ from chimerax.core.tools import ToolInstance
 from chimerax.core.triggerset import DEREGISTER
 from chimerax.ui import MainToolWindow
 from chimerax.ui.widgets import button_row, vertical_layout
-from Qt.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
+from Qt.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
 
 from .background import BackgroundTask
 from .comparison_box import ComparisonBox
 from .engine_job import Progress
 from .engine_line import EngineLine, look_for_engine
-from .enhance_form import EnhanceForm
+from .enhance_form import EnhanceForm, Line
 
 
 class EnhancePanel(ToolInstance):
@@ -67,8 +67,7 @@ class EnhancePanel(ToolInstance):
         self.progress_bar = QProgressBar()
         self.progress_bar.setTextVisible(False)
         self.progress_bar.setMaximumHeight(12)
-        self.progress_text = QLabel()
-        self.progress_text.setWordWrap(True)
+        self.progress_text = Line()
         for widget in (self.progress_bar, self.progress_text):
             layout.addWidget(widget)
             widget.hide()
@@ -76,7 +75,7 @@ class EnhancePanel(ToolInstance):
     def _show_engine(self, engine: EngineLine) -> None:
         if self._closed:
             return
-        self.form.tell_device(engine.text)
+        self.form.device_line.setText(engine.text)
         self.install_button.setVisible(not engine.ready)
         self.enhance_button.setVisible(engine.ready)
 
