@@ -105,7 +105,9 @@ def reference_fourier(prepared):
 @pytest.mark.parametrize("masked", [False, True], ids=["unmasked", "masked"])
 def test_fourier_figures_are_those_of_mtriage(prepared, reference_fourier, name, masked):
     density, model, resolution, _ = prepared(name)
-    reference = reference_fourier[name]["masked" if masked else "unmasked"]
+    reference = reference_fourier[name].get("masked" if masked else "unmasked")
+    if reference is None:
+        pytest.skip("summed exactly without the mask only, since that takes long")
     spacings = fourier.reflections(density.grid)
     mask = soft_mask(model, density.grid, 2 * resolution) if masked else 1
     found = fourier.assess_model(
