@@ -81,17 +81,22 @@ def compare(
     frequency, coherence = spectrum.correlation(shared, given)
     if resolution is None:
         resolution = parting_resolution(frequency, coherence, before.grid)
-    weight = np.interp(spectrum.frequency, frequency, coherence.clip(0)) * spectrum.low_pass(resolution)
-    weight = weight.astype(np.float32)
+    low_pass = spectrum.low_pass(resolution)
+    weight = low_pass * np.interp(spectrum.frequency, frequency, coherence.clip(0)).astype(np.float32)
     observed = spectrum.values(wanted * weight)
     explained = spectrum.values(given * spectrum.regression(shared, given) * weight)
     observed[~solvent.inside] = 0
-    explained[~solvent.inside] = 0
-    level = level - solvent.background
+    # The weights lower the whole map; the contour that encloses the same volume goes down with it. Where noise beyond
+    # the resolution alone reached the contour, the volume is the whole input's.
+    cut = level - solvent.background
+    count = np.count_nonzero(spectrum.values(wanted * low_pass) > cut) or np.count_nonzero(values > cut)
+    if count == 0:
+        raise InputError(f"{before.name}: no density above contour level {level:g}; give a lower one")
+    level = float(np.partition(observed, -count, axis=None)[-count])
     noise = noise_level(observed, solvent.inside & (near > 0) & (observed < level))
     dense = observed > max(level, 3 * noise)
     if not dense.any():
-        raise InputError(f"{before.name}: no density above its contour level at {resolution:g} A")
+        dense = observed >= level
     explained *= local_scale(observed, explained, dense, before.grid, resolution)
     sigma = expected_spread(observed, explained, dense, noise)
     return Comparison(
@@ -128,8 +133,9 @@ def expected_spread(
     powers, variances = np.array(powers), np.maximum(variances, 1e-12 * observed[dense].var())
     design = np.stack([np.ones_like(powers), powers], axis=1) / variances[:, None]
     a, g = np.linalg.lstsq(design, np.ones_like(variances), rcond=None)[0]
-    if a < noise**2:
-        a = noise**2
+    least = max(noise**2, variances.min() / 2)
+    if a < least:
+        a = least
         g = np.median((variances - a) / np.maximum(powers, 1e-30))
     return np.sqrt(a + max(g, 0.0) * explained.clip(0) ** 2).astype(np.float32)
 

@@ -69,7 +69,9 @@ def compare_halves(
     Raises:
         InputError: the half maps differ in size or voxel size.
     """
-    if halves[0].grid.shape != halves[1].grid.shape or not np.allclose(halves[0].grid.step, halves[1].grid.step):
+    if halves[0].grid.shape != halves[1].grid.shape or not np.allclose(
+        halves[0].grid.step, halves[1].grid.step
+    ):
         raise InputError(
             f"{halves[0].name} and {halves[1].name}: half maps of one reconstruction have one grid; "
             f"these have {halves[0].grid.size} and {halves[1].grid.size} voxels"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,15 +13,17 @@ from .consistency import Comparison, global_consistency
 from .noise import significance
 
 # Chosen on 80 simulated maps (`scripts/benchmark_trust.py` measures on others).
-VOXEL_SHARE = 0.3  # of a voxel's density that must be gone
+VOXEL_SHARES = (0.3, 0.4, 0.5, 0.6)  # of a voxel's density that must be gone, tried one after the other
 LEAST_SHARE = 0.5  # of a region's density that must be gone ...
 SMALL_SHARE = 0.4  # ... and of a small one's: the tails of its neighbours fill up even what was lost wholly
 SMALL = 2.0  # volume of a small one, in cubes of the resolution
-INVENTED_SHARE = 0.7  # of an invented region's density that the input must lack
+INVENTED_SHARE = 0.9  # of an invented region's density that the input must lack
 LEAST_VOLUME = 0.2  # of a region, in cubes of the resolution
 EXTENT_SIGMA = 2.0  # a region reaches as far as its difference exceeds this many sigma
-FALSE_ALARMS = 0.01  # that noise may cause in a map, on average
-NOISE_WIDTH = 0.6  # full width at half maximum of noise cut at a resolution, in resolutions (ball in Fourier space)
+FALSE_ALARMS = 0.02  # that noise may cause in a map, on average
+NOISE_WIDTH = (
+    0.6  # full width at half maximum of noise cut at a resolution, in resolutions (ball in Fourier space)
+)
 # Where input and result agree badly, what the result doesn't explain has more outliers than noise.
 CONSISTENT = 0.8
 CAUTION = 0.6
@@ -62,7 +65,7 @@ class Region:
 
 
 def threshold(comparison: Comparison) -> float:
-    """The significance, in sigma, that a difference must pass: noise does in one map out of a hundred.
+    """The significance, in sigma, that a difference must pass: noise does in one map out of fifty.
 
     Raised by 0.6 % for every 0.01 that the global consistency is below 0.8.
     """
@@ -77,13 +80,15 @@ def lost_regions(comparison: Comparison) -> tuple[Region, ...]:
 
     A voxel belongs to one if it exceeds the brought-back result by 2 sigma and by 0.3 of itself; a region counts if
     somewhere in it the difference passes `threshold`, half of its density is gone (0.4 if it is small), and it
-    isn't smaller than a feature at this resolution.
+    isn't smaller than a feature at this resolution. What doesn't count as one region is tried again with
+    0.4, 0.5 and 0.6, since a lost ligand may be joined to places that are merely weak.
     """
     c = comparison
-    difference = c.observed - c.explained
-    found = _regions(difference, c.observed, c.dense, c.sigma, c)
-    small = SMALL * c.resolution**3
-    return tuple(r for r in found if r.share >= (SMALL_SHARE if r.volume < small else LEAST_SHARE))
+
+    def counts(region: Region) -> bool:
+        return region.share >= (SMALL_SHARE if region.volume < SMALL * c.resolution**3 else LEAST_SHARE)
+
+    return _regions(c.observed - c.explained, c.observed, c.dense, c.sigma, c, counts)
 
 
 def invented_regions(comparison: Comparison) -> tuple[Region, ...]:
@@ -92,40 +97,54 @@ def invented_regions(comparison: Comparison) -> tuple[Region, ...]:
     What the input would show if the result were right is compared with its noise alone.
     """
     c = comparison
-    difference = c.explained - c.observed
-    wanted = c.inside & (c.explained > max(c.level, 3 * c.noise)) & ~c.dense
-    found = _regions(difference, c.explained, wanted, c.sigma.min(), c)
-    return tuple(r for r in found if r.share >= INVENTED_SHARE)
+    # At a mask's edge the result may spill over a little; beyond that, what was masked away counts as empty.
+    steps = max(1, round(c.resolution / 2 / min(c.grid.step)))
+    spill = ndimage.binary_dilation(c.inside, iterations=steps) & ~c.inside
+    wanted = ~spill & (c.explained > max(c.level, 3 * c.noise)) & ~c.dense
+    sigma = np.full_like(c.sigma, c.sigma.min())
+    return _regions(
+        c.explained - c.observed, c.explained, wanted, sigma, c, lambda r: r.share >= INVENTED_SHARE
+    )
 
 
 def _regions(
-    difference: np.ndarray, whole: np.ndarray, allowed: np.ndarray, sigma: np.ndarray | float, c: Comparison
+    difference: np.ndarray,
+    whole: np.ndarray,
+    allowed: np.ndarray,
+    sigma: np.ndarray,
+    c: Comparison,
+    counts: Callable[[Region], bool],
 ) -> tuple[Region, ...]:
-    extent = allowed & (difference > EXTENT_SIGMA * sigma) & (difference > VOXEL_SHARE * whole)
-    labels, count = ndimage.label(extent, np.ones((3, 3, 3)))
-    if count == 0:
-        return ()
-    peaks = ndimage.maximum(difference / sigma, labels, np.arange(1, count + 1))
-    slices = ndimage.find_objects(labels)
+    """Connected regions, see `lost_regions`; the most striking first."""
     cut, least = threshold(c), LEAST_VOLUME * c.resolution**3
+    ratio = difference / sigma
+    free = allowed & (ratio > EXTENT_SIGMA)
     regions = []
-    for index in np.flatnonzero(peaks > cut):
-        box = slices[index]
-        voxels = np.argwhere(labels[box] == index + 1) + [s.start for s in box]
-        region = _region(voxels.astype(np.int32), difference, whole, sigma, c)
-        if region.volume >= least:
-            regions.append(region)
+    for share in VOXEL_SHARES:
+        labels, count = ndimage.label(free & (difference > share * whole), np.ones((3, 3, 3)))
+        if count == 0:
+            break
+        peaks = ndimage.maximum(ratio, labels, np.arange(1, count + 1))
+        boxes = ndimage.find_objects(labels)
+        for index in np.flatnonzero(peaks > cut):
+            voxels = np.argwhere(labels[boxes[index]] == index + 1) + [s.start for s in boxes[index]]
+            region = _region(voxels.astype(np.int32), difference, whole, float(peaks[index]), c)
+            if region.volume >= least and counts(region):
+                regions.append(region)
+                free[tuple(voxels.T)] = False
     return tuple(sorted(regions, key=lambda r: -r.peak_sigma * r.volume))
 
 
-def _region(voxels: np.ndarray, difference: np.ndarray, whole: np.ndarray, sigma: np.ndarray | float, c: Comparison) -> Region:
+def _region(
+    voxels: np.ndarray, difference: np.ndarray, whole: np.ndarray, peak: float, c: Comparison
+) -> Region:
     at = tuple(voxels.T)
     weights = difference[at].astype(np.float64)
     center = c.grid.to_xyz(np.average(voxels[:, ::-1], axis=0, weights=weights))
     return Region(
         center=tuple(map(float, center)),
         volume=len(voxels) * c.grid.voxel_volume,
-        peak_sigma=float((weights / np.broadcast_to(sigma, whole.shape)[at]).max()),
+        peak_sigma=peak,
         share=float(min(1.0, weights.sum() / whole[at].sum(dtype=np.float64))),
         voxels=voxels,
     )

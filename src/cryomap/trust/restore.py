@@ -13,7 +13,7 @@ from .noise import find_solvent
 from .report import Trust
 from .spectrum import Spectrum
 
-REACH = 2.0  # A beyond a lost region, or half a resolution where that is more
+REACH = 2.0  # A beyond a lost region: as far as Q-scores look
 EDGE = 1.5  # A, over which the blend falls
 SCALE_WINDOW = 16.0  # A
 
@@ -22,7 +22,7 @@ def keep_lost(before: DensityMap, after: DensityMap, trust: Trust) -> DensityMap
     """The result with the lost regions of `trust` filled from the input.
 
     The input is sharpened by the radial filter that makes it most like the result, and scaled to the result's
-    amplitude around the place. Inside a lost region and 2 A beyond it (or half a resolution) the larger of the two
+    amplitude around the place. Inside a lost region and 2 A beyond it the larger of the two
     densities is taken, with a smooth edge; elsewhere the result is left as it is.
 
     Args:
@@ -50,9 +50,8 @@ def blend_weight(trust: Trust, before: DensityMap) -> np.ndarray:
     outside = np.ones(before.grid.shape, bool)
     for region in trust.lost:
         outside[tuple(region.voxels.T)] = False
-    reach = max(REACH, trust.resolution / 2)
     distance = ndimage.distance_transform_edt(outside, sampling=step)
-    return (0.5 + 0.5 * np.cos(np.pi * ((distance - reach) / EDGE).clip(0, 1))).astype(np.float32)
+    return (0.5 + 0.5 * np.cos(np.pi * ((distance - REACH) / EDGE).clip(0, 1))).astype(np.float32)
 
 
 def sharpen_like(before: DensityMap, after: DensityMap, trust: Trust) -> np.ndarray:

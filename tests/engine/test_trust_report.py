@@ -1,0 +1,117 @@
+import json
+
+import numpy as np
+import pytest
+from trust_maps import FAR, LIGAND, RESOLUTION, SIZE, chain, experiment, ligand, model, result
+
+from cryomap.density import DensityMap
+from cryomap.errors import InputError
+from cryomap.grid import Grid
+from cryomap.trust.lost import Region
+from cryomap.trust.report import judge
+
+LEVEL = 0.012
+
+
+@pytest.fixture(scope="module")
+def atoms():
+    return chain(np.random.default_rng(3))
+
+
+def distance(region: Region, place: np.ndarray) -> float:
+    return float(np.linalg.norm(np.array(region.center) - place))
+
+
+def test_a_faithful_result_loses_and_invents_nothing(rng, atoms):
+    everything = np.concatenate([atoms, ligand()])
+    trust = judge(experiment(rng, everything), result(everything), level=LEVEL, resolution=RESOLUTION)
+    assert trust.lost == () and trust.invented == ()
+    assert trust.consistency > 0.9
+
+
+def test_a_lost_ligand_is_found_and_named(rng, atoms):
+    everything = np.concatenate([atoms, ligand()])
+    before, after = experiment(rng, everything), result(atoms)
+    trust = judge(before, after, level=LEVEL, resolution=RESOLUTION, model=model(atoms, ligand()))
+    assert len(trust.lost) == 1
+    (region,) = trust.lost
+    assert distance(region, LIGAND) < 1
+    assert region.share > 0.8
+    assert region.peak_sigma > trust.threshold
+    assert (region.nearest, region.kind) == ("/B:301 HEM", "ligand")
+    assert region.distance < 1
+    assert len(region.voxels) * 1.0 == pytest.approx(region.volume)
+    at = trust.support.values[tuple(np.rint(LIGAND[::-1]).astype(int))]
+    assert at < 0.3 < np.median(trust.support.values[tuple(np.rint(atoms[:, ::-1]).astype(int).T)])
+
+
+def test_an_invented_blob_is_found(rng, atoms):
+    trust = judge(
+        experiment(rng, atoms), result(np.concatenate([atoms, ligand()])), level=LEVEL, resolution=RESOLUTION
+    )
+    assert trust.lost == ()
+    assert [distance(r, LIGAND) < 1 for r in trust.invented] == [True]
+
+
+def test_a_ligand_kept_at_three_quarters_is_not_reported(rng, atoms):
+    everything = np.concatenate([atoms, ligand()])
+    whole, without = result(everything), result(atoms)
+    partly = DensityMap(0.25 * without.values + 0.75 * whole.values, whole.grid)
+    assert judge(experiment(rng, everything), partly, level=LEVEL, resolution=RESOLUTION).lost == ()
+
+
+def test_a_peak_of_noise_is_not_reported(rng, atoms):
+    """What the result leaves out rightly: nothing of the size of the noise is called lost, in ten maps."""
+    found = 0
+    for _ in range(10):
+        before = experiment(rng, atoms, noise=0.12)
+        found += len(judge(before, result(atoms), level=LEVEL, resolution=RESOLUTION).lost)
+    assert found <= 1
+
+
+def test_zone_masked_input_on_another_grid(rng, atoms):
+    """Input cut out by a mask, at 1.4 A and shifted; the result on a 1 A grid."""
+    everything = np.concatenate([atoms, ligand()])
+    grid = Grid((40, 40, 40), (1.4,) * 3, (0.3, 0.0, -0.2))
+    before = experiment(rng, everything, grid)
+    points = grid.to_xyz(np.indices(grid.shape).reshape(3, -1).T[:, ::-1])
+    near = np.zeros(len(points), bool)
+    for atom in everything:
+        near |= ((points - atom) ** 2).sum(axis=1) < 25
+    before.values[~near.reshape(grid.shape)] = 0
+    trust = judge(before, result(atoms, Grid((SIZE,) * 3)), level=LEVEL, resolution=RESOLUTION)
+    assert [distance(r, LIGAND) < 1.5 for r in trust.lost] == [True]
+    assert trust.invented == ()
+    assert trust.support.grid == grid
+
+
+def test_resolution_is_told_from_the_maps(rng, atoms):
+    trust = judge(experiment(rng, atoms), result(atoms), level=LEVEL)
+    assert 2.0 < trust.resolution < 6.0
+
+
+def test_json_holds_everything_but_arrays(rng, atoms):
+    everything = np.concatenate([atoms, ligand()])
+    trust = judge(experiment(rng, everything), result(atoms), level=LEVEL, resolution=RESOLUTION)
+    content = json.loads(json.dumps(trust.to_json()))
+    (lost,) = content["lost"]
+    assert set(lost) == {"center", "volume", "peak_sigma", "share", "nearest", "kind", "distance"}
+    assert np.linalg.norm(np.array(lost["center"]) - LIGAND) < 1
+    assert content["consistency"] == pytest.approx(trust.consistency, abs=1e-4)
+
+
+def test_maps_that_lie_apart_are_refused(rng, atoms):
+    after = result(atoms)
+    away = DensityMap(after.values, Grid(after.grid.shape, origin=(500.0, 0.0, 0.0)), "away")
+    with pytest.raises(InputError, match="away: has no density where input lies"):
+        judge(experiment(rng, atoms), away, level=LEVEL, resolution=RESOLUTION)
+
+
+def test_a_level_above_everything_is_refused(rng, atoms):
+    with pytest.raises(InputError, match="no density above contour level 100"):
+        judge(experiment(rng, atoms), result(atoms), level=100.0, resolution=RESOLUTION)
+
+
+def test_detail_far_from_density_has_no_support(rng, atoms):
+    trust = judge(experiment(rng, atoms), result(atoms), level=LEVEL, resolution=RESOLUTION)
+    assert abs(trust.support.values[tuple(FAR.astype(int)[::-1])]) < 0.3
