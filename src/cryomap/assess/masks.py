@@ -41,18 +41,21 @@ def spheres(positions: np.ndarray, radii: np.ndarray | float, grid: Grid) -> np.
     nx, ny, nz = np.array(grid.size) + 2 * pad
     indices = grid.to_indices(positions) % grid.size + pad
     ends = np.zeros((nz * ny, nx + 1), np.int32).ravel()
-    a, b, c = grid.axes.T
-    rows = np.stack(
-        np.meshgrid(*(np.arange(-n, n + 1) for n in (pad[1], pad[2])), indexing="ij"), -1
-    ).reshape(-1, 2)
+    metric = grid.axes.T @ grid.axes
+    # Counted from the voxel nearest to the centre, a sphere's rows reach half a voxel farther than it does.
+    across_y, across_z = (
+        np.arange(-n, n + 1) for n in np.minimum(np.floor(reach + 0.5).astype(int), pad)[1:]
+    )
+    rows = np.stack(np.meshgrid(across_y, across_z, indexing="ij"), -1).reshape(-1, 2)
     for start in range(0, len(indices), 4096):
         some = indices[start : start + 4096]
         y = np.rint(some[:, 1:2]).astype(int) + rows[:, 0]
         z = np.rint(some[:, 2:3]).astype(int) + rows[:, 1]
-        across = (y - some[:, 1:2])[..., None] * b + (z - some[:, 2:3])[..., None] * c
-        # |t a + across|^2 <= radius^2 between the two roots in t.
-        half = -(across @ a) / (a @ a)
-        discriminant = half**2 - ((across**2).sum(-1) - radii[start : start + 4096, None] ** 2) / (a @ a)
+        dy, dz = y - some[:, 1:2], z - some[:, 2:3]
+        # |t a + dy b + dz c|^2 <= radius^2 between the two roots in t.
+        half = -(dy * metric[0, 1] + dz * metric[0, 2]) / metric[0, 0]
+        square = dy * dy * metric[1, 1] + dz * dz * metric[2, 2] + 2 * metric[1, 2] * dy * dz
+        discriminant = half**2 - (square - radii[start : start + 4096, None] ** 2) / metric[0, 0]
         root = np.sqrt(np.maximum(discriminant, 0))
         first = np.ceil(some[:, :1] + half - root - 1e-9).astype(int)
         last = np.floor(some[:, :1] + half + root + 1e-9).astype(int)
