@@ -48,7 +48,9 @@ class ComparisonBox(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        self.result_menu = ModelMenuButton(session, class_filter=Volume, autoselect=None, **_NOTHING)
+        self.result_menu = ModelMenuButton(
+            session, class_filter=Volume, autoselect_single_item=False, **_NOTHING
+        )
         self.model_menu = ModelMenuButton(session, class_filter=AtomicStructure, **_NOTHING)
         EntriesRow(self, "Result", self.result_menu)
         self.compare_button = QPushButton("Compare")

@@ -62,7 +62,11 @@ class EnhanceForm(QWidget):
         self.resolution.value = None
         self.resolution.widget.textChanged.connect(lambda _: self._advise())
         self.mask_menu = ModelMenuButton(
-            session, no_value_menu_text="none", no_value_button_text="none", autoselect=None, **maps
+            session,
+            no_value_menu_text="none",
+            no_value_button_text="none",
+            autoselect_single_item=False,
+            **maps,
         )
         row = EntriesRow(self, "Method", METHODS, "  Only inside the contour of", self.mask_menu)
         self.method = row.values[0]
