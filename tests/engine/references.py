@@ -14,7 +14,6 @@ MAPS = HERE.parents[1].parent / "shared" / "data" / "maps"
 
 HAVE_CCTBX = importlib.util.find_spec("mmtbx") is not None
 needs_cctbx = pytest.mark.skipif(not HAVE_CCTBX, reason="cctbx-base is not installed")
-needs_maps = pytest.mark.skipif(not MAPS.is_dir(), reason="no ../shared/data/maps here")
 
 
 def write_inputs(folder: Path, density, model, resolution: float) -> Path:
