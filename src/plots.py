@@ -118,7 +118,8 @@ class ResiduePage(_Page):
         axes.clear()
         self._marker = None
         for number, (label, values) in enumerate(series.items()):
-            axes.plot(values[self._shown], color=COLORS[number % len(COLORS)], linewidth=1.1, label=label)
+            color = COLORS[number % len(COLORS)]
+            axes.plot(values[self._shown], color=color, linewidth=1.1, alpha=0.85, label=label)
         axes.set_ylabel(self.measure.currentText(), fontsize=9)
         axes.set_xlim(-0.5, max(0.5, len(self._shown) - 0.5))
         self._label_residues(chains[self._shown], chain == ALL_CHAINS)
