@@ -70,6 +70,7 @@ class ComparisonBox(QWidget):
         self.pages.addTab(self.results, "Figures")
         self.pages.hide()
         self._plots = PlotData()
+        self._residue_count = 0
         layout.addWidget(self.pages, stretch=100)
         layout.addStretch(1)
         self.fader.valueChanged.connect(lambda _: self._fade())
@@ -152,6 +153,7 @@ class ComparisonBox(QWidget):
     def _show(self, plots: PlotData) -> None:
         """Show the pages of plots beside that of the figures."""
         self._plots = plots
+        self._residue_count = 0 if plots.residues is None else len(plots.residues)
         while self.pages.count() > 1:
             page = self.pages.widget(1)
             self.pages.removeTab(1)
@@ -162,7 +164,7 @@ class ComparisonBox(QWidget):
 
     def _go_to(self, index: int) -> None:
         residues = self._plots.residues
-        if residues is None or index >= len(residues):
+        if residues is None or len(residues) != self._residue_count:  # atoms were deleted since
             return
         spec = residue_spec(residues[index])
         run(self._session, f"select {spec}")
