@@ -3,7 +3,8 @@
     python scripts/pack_structures.py FOLDER structures.npz
     python scripts/train.py superem --structures structures.npz --out runs/superem --minutes 60
 
-A run goes on from the checkpoint in its folder. Several GPUs: torchrun --nproc-per-node=N scripts/train.py ...
+A run goes on from the checkpoint in its folder; SIGTERM or Ctrl-C ends it with one.
+Several GPUs: torchrun --nproc-per-node=N scripts/train.py ...
 Without --recipe the training is the paper's; --recipe superem-bundled is that of the bundled weights.
 """
 
@@ -26,6 +27,7 @@ from cryomap.networks.checkpoint import ARCHITECTURES
 from cryomap.networks.superem import Discriminator
 from training.entries import read_list
 from training.feeds import experimental, loader, simulated
+from training.interrupt import stop_request
 from training.loop import State, make_average, make_optimiser, train_step
 from training.real_maps import as_experiment
 from training.recipe import RECIPES, Recipe, read_recipe
@@ -122,10 +124,11 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
         experiments["real"] = [as_experiment(entry, recipe.data) for entry in entries]
     facts["seed"] = arguments.seed
     report = Report(fabric, recipe, state, arguments.out, experiments, facts, 60 * arguments.validate_every)
-    for batch in batches:
-        report.after_step(train_step(fabric, state, batch, recipe.loss, recipe.optimise), len(batch[0]))
-        if arguments.minutes is not None and report.minutes() > arguments.minutes:
-            break
+    with stop_request() as stop:
+        for batch in batches:
+            report.after_step(train_step(fabric, state, batch, recipe.loss, recipe.optimise), len(batch[0]))
+            if report.is_over(arguments.minutes, stop.is_set()):
+                break
     report.validate()
     report.save()
     return state

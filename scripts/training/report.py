@@ -58,9 +58,10 @@ class Report:
         self.begun = self.validated = time.monotonic()
         self.cubes, self.losses, self.scores = 0, [], {}
 
-    def minutes(self) -> float:
-        """Since the start; the first process' clock, so that all of them stop at the same step."""
-        return self.fabric.broadcast(time.monotonic() - self.begun) / 60
+    def is_over(self, minutes: float | None, stop: bool) -> bool:
+        """Whether the minutes are up or a stop was asked for; the first process decides, for all at one step."""
+        late = minutes is not None and time.monotonic() - self.begun > 60 * minutes
+        return self.fabric.broadcast(late or stop)
 
     def after_step(self, loss: float, cubes: int) -> None:
         """Count, and now and then validate and save."""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,19 @@ def test_two_processes_equal_one(made):
     assert done.returncode == 0, done.stderr
     two = load_file(made / "two" / "superem.safetensors")
     assert all(torch.allclose(one[key], two[key], atol=1e-5) for key in one)
+
+
+def test_a_terminated_run_ends_with_a_checkpoint(made):
+    command = [sys.executable, SCRIPT, *words(made, "ended"), "--threads", "1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        while " 0/" not in (line := process.stderr.readline()) and "step/s" not in line:
+            assert process.poll() is None, line
+        time.sleep(1)
+        process.terminate()
+        process.stderr.read()
+    assert process.returncode == 0
+    assert torch.load(made / "ended" / "last.ckpt", weights_only=True)["step"] > 0
 
 
 def test_adversarial_training_trains_both_networks(made):

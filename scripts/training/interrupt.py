@@ -1,0 +1,26 @@
+"""Being told to stop: end with a checkpoint instead of dying between two."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+
+
+@contextmanager
+def stop_request() -> Iterator[Event]:
+    """An event that SIGTERM (a scheduler's time limit) or Ctrl-C sets; a second Ctrl-C interrupts as ever."""
+    asked = Event()
+
+    def ask(number: int, _frame: object) -> None:
+        if asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
