@@ -43,9 +43,9 @@ def _run(data, halves, structure, resolution, name):
     params = mtriage.master_params().extract()
     params.resolution = resolution
     params.mask_maps = name == "masked"
-    start = time.perf_counter()
+    start = time.process_time()
     result = getattr(mtriage.mtriage(data, *halves, structure, params=params).get_results(), name)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     curve, half = result.fsc_curve_model, result.fsc_curve and result.fsc_curve.fsc
     return {
         "seconds": seconds,

@@ -38,9 +38,9 @@ def score(folder, probes):
     atoms = iotbx.pdb.input(file_name=f"{folder}/model.cif")
     model = mmtbx.model.manager(atoms, crystal_symmetry=symmetry)
     both = map_model_manager(map_manager=density, model=model)
-    start = time.perf_counter()
+    start = time.process_time()
     result = qscore.calc_qscore(both, shells=list(np.linspace(0.1, 2, 20)), n_probes=probes)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     return {"seconds": seconds, "q": [float(q) for q in result["qscore_per_atom"]]}
 
 
