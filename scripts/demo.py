@@ -33,7 +33,7 @@ from demo_sample import noisy_map, sample_grid, sample_model  # noqa: E402
 
 RESOLUTIONS = {"superem": 4.0, "cryosamu": 6.0}  # A
 STEP = 1.2  # A
-NOISE = 0.3
+NOISE = 0.5  # of the density's own standard deviation where the atoms are
 TRUTH_RESOLUTION = 3.0  # A
 ATOM_VOLUME = 18.0  # A^3 of protein for each atom that isn't hydrogen
 FIGURES = (

@@ -48,7 +48,7 @@ SIDE_CHAINS = {
 HELIX_SEQUENCE = ("LEU", "GLU", "LYS", "PHE", "LEU", "ALA", "GLU", "LYS", "VAL", "LEU") * 2
 STRAND_SEQUENCE = ("VAL", "LYS", "PHE", "GLU", "VAL", "LEU", "VAL", "LYS", "PHE")
 
-B_FACTOR = 60.0  # A^2
+B_FACTOR = 100.0  # A^2
 # x, y, z of the axis' middle (A), turn about it (degrees), whether it runs upwards.
 HELICES = [
     (-5.25, -6.5, 0.0, 160, True),
