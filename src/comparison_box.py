@@ -153,7 +153,7 @@ class ComparisonBox(QWidget):
     def _show(self, plots: PlotData) -> None:
         """Show the pages of plots beside that of the figures."""
         self._plots = plots
-        self._residue_count = 0 if plots.residues is None else len(plots.residues)
+        self._residue_count = plots.residue_count
         while self.pages.count() > 1:
             page = self.pages.widget(1)
             self.pages.removeTab(1)

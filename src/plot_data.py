@@ -50,6 +50,12 @@ class PlotData:
     residues: Residues | None = None
     values: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
+    @property
+    def residue_count(self) -> int:
+        """How many residues there are values for; 0 if some of them were deleted since."""
+        lengths = {len(array) for of_maps in self.values.values() for array in of_maps.values()}
+        return len(self.residues) if self.residues is not None and lengths == {len(self.residues)} else 0
+
     def snapshot(self) -> dict:
         """The data for a session file."""
         return {**vars(self), "version": 1, "curves": [asdict(curve) for curve in self.curves]}

@@ -188,6 +188,6 @@ def pages(session: Session, data: PlotData) -> list[tuple[str, _Page]]:
     found: list[tuple[str, _Page]] = []
     if data.curves:
         found.append(("FSC", FscPage(data.curves)))
-    if data.residues is not None and data.values:
+    if data.residue_count:
         found.append(("Residues", ResiduePage(session, data)))
     return found

@@ -194,6 +194,28 @@ def test_lost_ligand_is_red_and_clicked(session):
         assert {atom.residue.name for atom in selected(session)} == {"XYZ"}
 
 
+def test_links_after_atoms_were_deleted(session):
+    scene(session)
+    with panel(session) as (shown, commands):
+        choose(shown.form.map_menu, "true #2")
+        shown.comparison.result_menu.value = open_map(session, shape=(36, 36, 36), origin=(-3, 4, 2))
+        click(shown.comparison.compare_button)
+        wait(session, lambda: shown.comparison.pages.isVisible(), 60)
+        run(session, "delete #1/A:1")
+        item = item_of(shown.comparison.results, "/A:101 XYZ")
+        shown.comparison.results.itemClicked.emit(item, 0)
+        assert not [text for text in commands if text.startswith("select")]
+        with tempfile.TemporaryDirectory() as folder:
+            run(session, f"save {folder}/a.cxs")
+            run(session, f"open {folder}/a.cxs")
+        from chimerax.map_enhance.panel import EnhancePanel
+
+        (restored,) = session.tools.find_by_class(EnhancePanel)
+        pages = restored.comparison.pages
+        assert [pages.tabText(i) for i in range(pages.count())] == ["Figures", "FSC"]
+        restored.delete()
+
+
 def selected(session):
     from chimerax.atomic import selected_atoms
 
