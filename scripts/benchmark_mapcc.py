@@ -2,10 +2,10 @@
 
 Usage: python scripts/benchmark_mapcc.py [MAPS] [--repeats N]
 
-MAPS is a folder with maps.tsv and the maps and models it names in maps/ (default: ../shared/data). Prints a table of CPU
-seconds (of all threads, so that other work on the machine hardly counts) and ratios, the best of N runs for ours
-(cctbx's programs run once, timed inside their own process), the time of the Q-scores of a model of 100,000
-atoms, and how much memory correlations and Q-scores take beside the map.
+MAPS is a folder with maps.tsv and the maps and models it names in maps/ (default: ../shared/data). Prints a
+table of CPU seconds (of all threads, so that other work on the machine hardly counts) and ratios, the best of N
+runs for ours (cctbx's programs run once, timed inside their own process), the time of the Q-scores of a
+model of 100,000 atoms, and how much memory correlations and Q-scores take beside the map.
 """
 
 from __future__ import annotations
