@@ -20,6 +20,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from cryomap.density import DensityMap
+from cryomap.enhance.contour import default_contour
+from cryomap.trust.report import judge
+from cryomap.trust.restore import keep_lost
 from training.randomness import chance, choice, uniform
 from trust_benchmark.complexes import (
     Complex,
@@ -31,11 +35,6 @@ from trust_benchmark.complexes import (
 )
 from trust_benchmark.tally import Tally, count, measure_return
 from trust_benchmark.truth import components, kept_shares
-
-from cryomap.density import DensityMap
-from cryomap.enhance.contour import default_contour
-from cryomap.trust.report import judge
-from cryomap.trust.restore import keep_lost
 
 RESOLUTIONS = (2.8, 6.5)  # A
 

@@ -8,6 +8,7 @@ import logging
 import platform
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from . import __version__, mapcc_cli
@@ -58,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     enhance.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="default: auto")
     enhance.add_argument("--grid-spacing", type=float, metavar="A", help="of the result")
     enhance.add_argument("--mask", metavar="MAP", help="enhance only where this map is above 0")
+    enhance.add_argument(
+        "--keep-lost", action="store_true", help="blend the input into density that the network lost"
+    )
+    enhance.add_argument(
+        "--samples", type=int, default=1, metavar="N", help="mean and deviation (OUTPUT_sd) over N orientations"
+    )
     enhance.add_argument("--json", action="store_true", help="print what was done as a JSON object")
     enhance.set_defaults(run=_enhance)
 
@@ -80,7 +87,7 @@ def _enhance(options: argparse.Namespace) -> None:
     mask = read_map(options.mask) if options.mask else None
 
     from .enhance.methods import choose_method, load_method
-    from .enhance.run import enhance
+    from .enhance.trusted import enhance_trusted
 
     name = options.method
     if name is None and options.weights is None:
@@ -88,16 +95,35 @@ def _enhance(options: argparse.Namespace) -> None:
         logging.getLogger(__name__).info(reason)
     method = load_method(name, options.weights, options.device)
     progress = _show_progress if sys.stderr.isatty() else None
-    result, report = enhance(density, method, options.contour, mask, options.grid_spacing, progress)
-    write_map(result, options.output)
+    done = enhance_trusted(
+        density,
+        method,
+        options.contour,
+        mask,
+        options.grid_spacing,
+        progress,
+        resolution=options.resolution,
+        keep=options.keep_lost,
+        samples=options.samples,
+    )
+    write_map(done.result, options.output)
+    if done.deviation is not None:
+        write_map(done.deviation, _beside(options.output, "_sd"))
+    report = done.report
     if options.json:
-        print(json.dumps({"input": options.map, "output": options.output, **report.to_dict()}))
+        print(json.dumps({"input": options.map, "output": options.output, **done.to_dict()}))
     else:
         print(
             f"{options.output}: {report.method}, {report.tiles_run} of {report.tiles_total} tiles in "
             f"{report.seconds:.1f} s on {report.device} ({report.precision}); "
             f"contour {report.contour_in:.4g} -> {report.contour_out:.4g}"
         )
+
+
+def _beside(path: str, suffix: str) -> Path:
+    """The path with a suffix before its extensions: map.mrc.gz becomes map_sd.mrc.gz."""
+    name, dot, rest = Path(path).name.partition(".")
+    return Path(path).with_name(f"{name}{suffix}{dot}{rest}")
 
 
 def _show_progress(done: int, total: int, seconds_left: float) -> None:

@@ -6,7 +6,10 @@
                "output": "y.npy", "level": number or null, "resolution": A or null,
                "mask": "m.npy" (same grid) or null}, ...],
      "method": "superem", "cryosamu" or null, "weights": path or null, "device": "auto", "cpu", "cuda" or "mps",
-     "grid_spacing": A or null}
+     "grid_spacing": A or null, "keep_lost": true or false (default), "samples": N (default 1)}
+
+A map of the job may name two more files, "support" and "deviation": where local correlation with the input (on the
+input's grid) and, with samples, the standard deviation (on the result's grid) are to be written.
 
 Each line is one object whose "event" is log, device, progress, result, error or, last, done. The exit code is 0
 if every map worked, 2 for bad input, 1 otherwise. A signal ends it at once: outputs appear by renaming only.
@@ -97,7 +100,7 @@ def _report_failure(error: Exception, index: int | None, emit) -> int:
 
 
 def _enhance_map(job: dict[str, Any], index: int, emit) -> None:
-    from .enhance.run import enhance
+    from .enhance.trusted import enhance_trusted
 
     task = job["maps"][index]
     density = _read_values(task, "values")
@@ -107,10 +110,23 @@ def _enhance_map(job: dict[str, Any], index: int, emit) -> None:
     def progress(done: int, total: int, seconds_left: float) -> None:
         emit("progress", map=index, done=done, total=total, seconds_left=round(seconds_left, 1))
 
-    level, spacing = task.get("level"), job.get("grid_spacing")
-    result, report = enhance(density, method, level, mask, spacing, progress)
-    _save(task["output"], result.values)
-    grid, facts = vars(result.grid), report.to_dict()
+    done = enhance_trusted(
+        density,
+        method,
+        task.get("level"),
+        mask,
+        job.get("grid_spacing"),
+        progress,
+        resolution=task.get("resolution"),
+        keep=bool(job.get("keep_lost")),
+        samples=job.get("samples") or 1,
+    )
+    _save(task["output"], done.result.values)
+    more = {"support": done.trust and done.trust.support, "deviation": done.deviation}
+    for key, extra in more.items():
+        if extra is not None and task.get(key):
+            _save(task[key], extra.values)
+    grid, facts = vars(done.result.grid), done.to_dict()
     emit("result", map=index, output=task["output"], grid=grid, report=facts)
 
 

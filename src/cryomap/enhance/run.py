@@ -90,10 +90,10 @@ def enhance(
     """
     begun = time.monotonic()
     require_enhanceable(density)
-    output_grid = _output_grid(density, grid_spacing)
+    result_grid = output_grid(density, grid_spacing)
     if level is not None:
         require_level(density, level)
-    mask = None if mask is None else _unit_mask(mask, density)
+    mask = None if mask is None else unit_mask(mask, density)
     if mask is not None:
         density = replace(density, values=density.values * mask.values)
         require_enhanceable(density)
@@ -106,7 +106,7 @@ def enhance(
 
     cpu_seconds = method.predictor.cpu_seconds
     values, tiles_run, tiles_total = _run_network(density, method, noise, level, progress)
-    result = _on_grid(values, density, method, output_grid, mask)
+    result = _on_grid(values, density, method, result_grid, mask)
 
     volume = enclosed_volume(density.values, level, density.grid.voxel_volume)
     return result, Report(
@@ -126,14 +126,15 @@ def enhance(
     )
 
 
-def _output_grid(density: DensityMap, spacing: float | None) -> Grid:
+def output_grid(density: DensityMap, spacing: float | None) -> Grid:
+    """The grid of the result: of that spacing, else the input's own where it is fine enough, else 1 A."""
     if spacing is not None:
         require_grid_spacing(density, spacing)
         return density.grid.cubic(spacing)
     return density.grid if max(density.grid.step) <= FINE_STEP else density.grid.cubic(OUTPUT_STEP)
 
 
-def _unit_mask(mask: DensityMap, density: DensityMap) -> DensityMap:
+def unit_mask(mask: DensityMap, density: DensityMap) -> DensityMap:
     """The mask on the density's grid, 0..1."""
     high = float(mask.values.max())
     if not (np.isfinite(high) and high > 0):

@@ -117,8 +117,8 @@ def expected_spread(
 ) -> np.ndarray:
     """Standard deviation (z, y, x) of observed - explained where nothing is lost: sqrt(a + g explained^2).
 
-    a, at least the noise's variance, is what the noise does; g what the network's own contrast does, which errs the more
-    the denser the place. Both come from the robust spread of the difference in twelfths of the dense voxels
+    a, at least the noise's variance, is what noise does; g what the network's own contrast does, which errs the
+    more the denser the place. Both come from the robust spread of the difference in twelfths of the dense voxels
     by explained density.
     """
     difference, density = (observed - explained)[dense], explained[dense].clip(0)

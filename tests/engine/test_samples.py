@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from cryomap.density import DensityMap
+from cryomap.enhance.methods import load_method
+from cryomap.enhance.run import enhance
+from cryomap.enhance.samples import enhance_samples, orientations
+from cryomap.errors import InputError
+from cryomap.grid import Grid
+
+
+@pytest.fixture(scope="module")
+def method(sharpener_weights):
+    return load_method(None, sharpener_weights, "cpu")
+
+
+def lopsided(grid: Grid) -> DensityMap:
+    """A map without any symmetry."""
+    values = np.zeros(grid.shape, np.float32)
+    for place, height in (((8, 9, 12), 2), ((14, 10, 9), 3), ((10, 17, 14), 4)):
+        values[place] = height
+    return DensityMap(ndimage.gaussian_filter(values, 1.6), grid, "lopsided")
+
+
+def test_orientations_are_the_proper_rotations_of_a_cube():
+    matrices = []
+    for axes, flips in orientations():
+        matrix = np.eye(3)[list(axes)]
+        matrix[list(flips)] *= -1
+        assert np.linalg.det(matrix) == pytest.approx(1)
+        matrices.append(tuple(matrix.ravel()))
+    assert len(set(matrices)) == 24
+    assert orientations()[0] == ((0, 1, 2), ())
+
+
+@pytest.mark.parametrize(
+    "grid", [Grid((22, 26, 24)), Grid((22, 26, 24), (1.1, 0.9, 1.0), (3.0, 2.0, 1.0))], ids=["1 A", "skew"]
+)
+def test_a_network_without_preferred_direction_agrees_with_itself(grid, method):
+    """Copies come back where they were: a symmetric filter gives the same in every orientation."""
+    density = lopsided(grid)
+    single, _ = enhance(density, method, 0.02)
+    mean, deviation, report = enhance_samples(density, method, 24, 0.02)
+    assert mean.grid == deviation.grid == single.grid
+    assert deviation.values.max() < 0.02
+    assert np.abs(mean.values - single.values).max() < 0.05
+    assert report.tiles_run >= 24
+
+
+def test_the_deviation_is_that_of_the_copies(method, monkeypatch):
+    """Copies that differ by known numbers have their mean and standard deviation."""
+    numbers = iter([0.2, 0.4, 0.9])
+
+    def constant(density, *_):
+        _, report = enhance(density, method, 0.02)
+        values = np.full(density.grid.shape, next(numbers), np.float32)
+        return DensityMap(values, density.grid), report
+
+    monkeypatch.setattr("cryomap.enhance.samples.enhance", constant)
+    mean, deviation, _ = enhance_samples(lopsided(Grid((22, 26, 24))), method, 3, 0.02)
+    assert np.allclose(mean.values, 0.5, atol=1e-5)
+    assert np.allclose(deviation.values, np.std([0.2, 0.4, 0.9], ddof=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 25])
+def test_impossible_counts_are_refused(count, method):
+    with pytest.raises(InputError, match="give 2 to 24"):
+        enhance_samples(lopsided(Grid((22, 26, 24))), method, count)

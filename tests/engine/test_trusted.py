@@ -1,0 +1,90 @@
+"""The network's part is taken by results made up for the occasion: what is tested is what becomes of them."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+from trust_maps import LIGAND, RESOLUTION, chain, experiment, ligand, result
+
+from cryomap import cli
+from cryomap.density import DensityMap, read_map, write_map
+from cryomap.enhance import trusted
+from cryomap.enhance.methods import load_method
+from cryomap.enhance.run import enhance
+from cryomap.enhance.trusted import enhance_trusted
+
+
+@pytest.fixture(scope="module")
+def method(sharpener_weights):
+    return load_method(None, sharpener_weights, "cpu")
+
+
+@pytest.fixture
+def lossy(monkeypatch):
+    """An input with a ligand; what `enhance` gives has lost it."""
+    atoms = chain(np.random.default_rng(3))
+    before = experiment(np.random.default_rng(7), np.concatenate([atoms, ligand()]))
+
+    def lose(density, *rest):
+        return result(atoms), enhance(density, *rest)[1]
+
+    monkeypatch.setattr(trusted, "enhance", lose)
+    return before, result(atoms)
+
+
+def test_a_lost_ligand_is_warned_of(lossy, method, caplog):
+    before, after = lossy
+    with caplog.at_level(logging.WARNING):
+        done = enhance_trusted(before, method, 0.012, resolution=RESOLUTION)
+    assert "1 region of density lost" in caplog.text and "% gone" in caplog.text
+    assert np.array_equal(done.result.values, after.values)
+    content = json.loads(json.dumps(done.to_dict()))
+    assert np.linalg.norm(np.array(content["trust"]["lost"][0]["center"]) - LIGAND) < 1
+    assert content["trust"]["restored"] == 0
+    assert content["tiles_run"] > 0
+
+
+def test_keep_gives_it_back(lossy, method, caplog):
+    before, after = lossy
+    with caplog.at_level(logging.WARNING):
+        done = enhance_trusted(before, method, 0.012, resolution=RESOLUTION, keep=True)
+    at = tuple(np.rint(LIGAND[::-1]).astype(int))
+    assert done.result.values[at] > after.values[at] + 0.1
+    assert done.restored == 1 and "filled from the input" in caplog.text
+
+
+def test_what_can_not_be_compared_is_said(method, monkeypatch, caplog):
+    before = experiment(np.random.default_rng(7), chain(np.random.default_rng(3)))
+
+    def nothing(density, *rest):
+        return DensityMap(np.zeros(density.grid.shape, np.float32), density.grid), enhance(density, *rest)[1]
+
+    monkeypatch.setattr(trusted, "enhance", nothing)
+    with caplog.at_level(logging.WARNING):
+        done = enhance_trusted(before, method, 0.012)
+    assert done.trust is None and done.to_dict()["trust"] is None
+    assert "can't be compared" in caplog.text
+
+
+def test_samples_give_a_deviation(method):
+    before = experiment(np.random.default_rng(7), chain(np.random.default_rng(3)))
+    done = enhance_trusted(before, method, 0.012, resolution=RESOLUTION, samples=2)
+    assert done.deviation.grid == done.result.grid == before.grid
+
+
+def test_the_command_line_writes_the_deviation_and_tells_the_trust(tmp_path, sharpener_weights, capsys):
+    before = experiment(np.random.default_rng(7), chain(np.random.default_rng(3)))
+    write_map(before, tmp_path / "in.mrc")
+    arguments = [
+        "enhance",
+        tmp_path / "in.mrc",
+        "-o",
+        tmp_path / "out.map.gz",
+        "--weights",
+        sharpener_weights,
+    ]
+    options = ["--contour", 0.012, "--samples", 2, "--keep-lost", "--json", "--resolution", RESOLUTION]
+    assert cli.main([str(a) for a in arguments + options]) == 0
+    assert json.loads(capsys.readouterr().out)["trust"]["resolution"] == RESOLUTION
+    assert read_map(tmp_path / "out_sd.map.gz").grid.shape == before.grid.shape
