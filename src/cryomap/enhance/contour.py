@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 FLAT_SHARE = 0.1  # of the voxels having one and the same value: the solvent was masked away
+RIPPLE = 1e-3
 NOISE_SIGMAS = 5.0
 DENSITY_SHARE, DENSITY_VOLUME = 0.01, 2e4  # of the box; A^3
 
@@ -23,9 +24,10 @@ def default_contour(values: np.ndarray) -> float:
 def noise_ceiling(values: np.ndarray, voxel_volume: float, most: int = 4_000_000) -> float:
     """The value that solvent noise doesn't exceed.
 
-    Where a tenth of the voxels share one value the solvent was masked, and that value is returned. Else the
-    solvent is the peak of the histogram, its standard deviation that of the values below the peak (density has
-    no part there), and 5 of them above the peak is the ceiling: 3 in 10^7 noise voxels exceed it.
+    Where a tenth of the voxels share one value the solvent was masked, and the ceiling is a thousandth of the
+    range above that value, since a spline makes ripples about a mask's edge. Else the solvent is the peak of the
+    histogram, its standard deviation that of the values below the peak (density has no part there), and 5 of
+    them above the peak is the ceiling: 3 in 10^7 noise voxels exceed it.
 
     A tight box has little solvent, and its peak is density. So the ceiling is lowered until at least 1 % of the
     box, or 20,000 A^3 (a protein of 16 kDa) if that is less, is above it.
@@ -40,7 +42,8 @@ def noise_ceiling(values: np.ndarray, voxel_volume: float, most: int = 4_000_000
     runs = np.diff(np.concatenate(([0], changes, [sample.size])))
     longest = int(runs.argmax())
     if runs[longest] > FLAT_SHARE * sample.size:
-        return float(sample[changes[longest - 1]] if longest else sample[0])
+        solvent = float(sample[changes[longest - 1]] if longest else sample[0])
+        return solvent + RIPPLE * (float(sample[-1]) - solvent)
     mode = _half_sample_mode(sample)
     below = sample[sample < mode]
     sigma = float(np.sqrt(np.mean((below - mode) ** 2, dtype=np.float64))) if below.size else 0.0
