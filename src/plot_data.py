@@ -12,6 +12,7 @@ from chimerax.map import Volume
 from .cryomap.assess.results import Report
 from .result_rows import residue_values
 
+MOST_ATOMS = 5000  # of a class; the shape of a distribution needs no more
 TITLES = {"qscore": "Q-score", "rscc": "RSCC"}
 
 
@@ -43,12 +44,14 @@ class PlotData:
         curves: FSC curves.
         residues: along the horizontal axis of the residue plot, or None.
         values: by measure ("Q-score"), by map, a value or nan for each residue.
+        classes: by class of molecule, by map, the Q-scores of its atoms (of some of them if there are many).
     """
 
     title: str = ""
     curves: list[FscCurve] = field(default_factory=list)
     residues: Residues | None = None
     values: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    classes: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def residue_count(self) -> int:
@@ -64,7 +67,7 @@ class PlotData:
     def from_snapshot(data: dict) -> PlotData:
         """The data from a session file."""
         curves = [FscCurve(**curve) for curve in data["curves"]]
-        return PlotData(data["title"], curves, data["residues"], data["values"])
+        return PlotData(data["title"], curves, data["residues"], data["values"], data["classes"])
 
 
 def plot_data(title: str, volumes: Sequence[Volume], residues: Residues | None, report: Report) -> PlotData:
@@ -78,4 +81,21 @@ def plot_data(title: str, volumes: Sequence[Volume], residues: Residues | None, 
             curves.append(FscCurve(label, number, masked, curve.d.tolist(), curve.fsc.tolist()))
         for attribute, array in residue_values(scores).items():
             values.setdefault(TITLES[attribute], {})[name] = np.asarray(array, float)
-    return PlotData(title, curves, residues, values)
+    return PlotData(title, curves, residues, values, _class_scores(volumes, report))
+
+
+def _class_scores(volumes: Sequence[Volume], report: Report) -> dict[str, dict[str, np.ndarray]]:
+    if "classes" not in report.metrics or report.model is None:
+        return {}
+    from .cryomap.assess.classes import CLASSES, atom_classes
+
+    classes = atom_classes(report.model)
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name in CLASSES:
+        for volume, scores in zip(volumes, report.maps, strict=True):
+            q = scores.atom_q[classes == name]
+            q = q[np.isfinite(q)].astype(np.float32)
+            if len(q):
+                some = q[:: max(1, len(q) // MOST_ATOMS)]
+                found.setdefault(name.replace("_", " "), {})[f"#{volume.id_string} {volume.name}"] = some
+    return found

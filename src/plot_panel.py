@@ -14,7 +14,7 @@ from .plots import pages
 
 
 class PlotPanel(ToolInstance):
-    """Two pages, FSC and residues, each there if it has something to show."""
+    """Pages of plots: FSC, residues, classes; each there if it has something to show."""
 
     SESSION_SAVE = True
     help = "help:user/commands/mapcc.html#plots"

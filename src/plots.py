@@ -79,6 +79,39 @@ def draw_fsc(axes: Axes, curves: list[FscCurve]) -> None:
     axes.legend(fontsize=8, frameon=False, loc="best")
 
 
+class ClassPage(_Page):
+    """How Q-scores are distributed in each class of molecule: a violin for each map."""
+
+    def __init__(self, classes: dict[str, dict[str, np.ndarray]]) -> None:
+        super().__init__()
+        self.layout().addWidget(self.canvas)
+        draw_classes(self.axes, classes)
+
+
+def draw_classes(axes: Axes, classes: dict[str, dict[str, np.ndarray]]) -> None:
+    """Draw violins, maps side by side, with their means; single values as points."""
+    maps = list(dict.fromkeys(label for of_maps in classes.values() for label in of_maps))
+    width = 0.8 / max(1, len(maps))
+    for number, label in enumerate(maps):
+        color = COLORS[number % len(COLORS)]
+        axes.plot([], [], color=color, linewidth=6, alpha=0.6, label=label)
+        for place, of_maps in enumerate(classes.values()):
+            scores = of_maps.get(label, np.zeros(0))
+            x = place + (number - (len(maps) - 1) / 2) * width
+            if len(scores) > 2 and np.ptp(scores) > 0:
+                drawn = axes.violinplot(scores, [x], widths=0.95 * width, showextrema=False)
+                for body in drawn["bodies"]:
+                    body.set(facecolor=color, alpha=0.6)
+            else:
+                axes.plot([x] * len(scores), scores, "o", color=color, markersize=3)
+            if len(scores):
+                axes.plot([x - width / 3, x + width / 3], [scores.mean()] * 2, color="black", linewidth=1)
+    labels = [name.replace(" ", "\n", 1) for name in classes]
+    axes.set_xticks(range(len(classes)), labels, fontsize=8)
+    axes.set_ylabel("Q-score", fontsize=9)
+    axes.legend(fontsize=8, frameon=False, loc="best")
+
+
 class ResiduePage(_Page):
     """A value for each residue and map; click to select the residue, double-click to go there."""
 
@@ -190,4 +223,6 @@ def pages(session: Session, data: PlotData) -> list[tuple[str, _Page]]:
         found.append(("FSC", FscPage(data.curves)))
     if data.residue_count:
         found.append(("Residues", ResiduePage(session, data)))
+    if data.classes:
+        found.append(("Classes", ClassPage(data.classes)))
     return found

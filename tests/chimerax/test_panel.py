@@ -76,6 +76,10 @@ def item_of(view, label):
     raise AssertionError(f"no row {label}")
 
 
+def titles(pages):
+    return [pages.tabText(number) for number in range(pages.count())]
+
+
 def scene(session):
     """#1 the model, #2 its map."""
     if find_spec("gemmi") is None:
@@ -102,7 +106,7 @@ def test_enhance_and_compare(session):
         assert shown.enhance_button.isEnabled() and not shown.progress_bar.isVisible()
         row = item_of(comparison.results, "CC mask")
         assert row.text(1) == row.text(2) and float(row.text(1)) > 0.9 and row.text(3) == "+0.000"
-        assert [comparison.pages.tabText(i) for i in range(3)] == ["Figures", "FSC", "Residues"]
+        assert titles(comparison.pages) == ["Figures", "FSC", "Residues", "Classes"]
 
 
 def test_options_become_the_command(session):
@@ -211,8 +215,7 @@ def test_links_after_atoms_were_deleted(session):
         from chimerax.map_enhance.panel import EnhancePanel
 
         (restored,) = session.tools.find_by_class(EnhancePanel)
-        pages = restored.comparison.pages
-        assert [pages.tabText(i) for i in range(pages.count())] == ["Figures", "FSC"]
+        assert titles(restored.comparison.pages) == ["Figures", "FSC", "Classes"]
         restored.delete()
 
 
@@ -282,7 +285,7 @@ def test_session(session):
         assert form.map_menu.value.name == "true" and form.resolution.value == 3.5
         assert form.method.value == "superem" and comparison.fader.value() == 40
         assert comparison.result_menu.value.name == "true superem"
-        assert comparison.results.snapshot() == before and comparison.pages.count() == 3
+        assert comparison.results.snapshot() == before and comparison.pages.count() == 4
         restored.delete()
 
 
