@@ -141,6 +141,7 @@ def summary(tallies: list[Tally]) -> dict[str, float]:
         "maps": len(tallies),
         "clear_lost": total("clear_lost"),
         "recall_clear": total("clear_found") / max(1, total("clear_lost")),
+        **_by_strength([pair for t in tallies for pair in t.clear]),
         "faint_lost": total("faint_lost"),
         "recall_faint": total("faint_found") / max(1, total("faint_lost")),
         "false_per_map": float(false.mean()) if len(false) else 0.0,
@@ -153,6 +154,15 @@ def summary(tallies: list[Tally]) -> dict[str, float]:
         "cc_mask_drop_mean": float(np.mean(drops)) if drops else 0.0,
         "cc_mask_drop_max": float(np.max(drops)) if drops else 0.0,
     }
+
+
+def _by_strength(clear: list[tuple[float, bool]]) -> dict[str, str]:
+    """Found of lost, by own density over noise."""
+    result = {}
+    for low, high in ((5, 7), (7, 10), (10, np.inf)):
+        hits = [hit for strength, hit in clear if low <= strength < high]
+        result[f"clear_{low}_to_{high}_sigma"] = f"{sum(hits)} of {len(hits)}"
+    return result
 
 
 def _line(t: Tally) -> str:

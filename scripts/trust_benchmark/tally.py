@@ -29,6 +29,7 @@ class Tally:
     Attributes:
         story: what was simulated.
         consistency: the judgement's.
+        clear: (own density over noise, reported) of each clear lost component.
         clear_lost, clear_found, faint_lost, faint_found: lost components, and those among them that were reported.
         false: reported regions with nothing lost there.
         invented, invented_found, invented_false: blobs placed, found, and regions reported where none was.
@@ -39,6 +40,7 @@ class Tally:
 
     story: str
     consistency: float = float("nan")
+    clear: list[tuple[float, bool]] = field(default_factory=list)
     clear_lost: int = 0
     clear_found: int = 0
     faint_lost: int = 0
@@ -79,6 +81,7 @@ def count(
         peak, own = _own_density(complex_, part, whole)
         hit = any(cKDTree(v).query(complex_.model.positions[part])[0].min() <= TOUCH for v in regions)
         if peak > max(level, CLEAR * noise) and own > OWN:
+            tally.clear.append((peak / noise, hit))
             tally.clear_lost, tally.clear_found = tally.clear_lost + 1, tally.clear_found + hit
             name = str(complex_.model.residues[complex_.model.residue_indices[part[0]]])
             if hit:
