@@ -165,10 +165,11 @@ def _task(
         levels=[contour_level(volume) for volume in volumes],
     )
 
-    def show(report: Report) -> Comparison:
-        compared = Comparison(tuple(volumes), residues, report)
+    def show(report: Report) -> Comparison | None:
         if any(volume.deleted for volume in volumes) or (model and len(residues) != len(model.residues)):
-            raise UserError("mapcc: a map or atoms were closed while they were compared")
+            session.logger.info("mapcc: nothing to show, since a map or atoms were closed meanwhile")
+            return None
+        compared = Comparison(tuple(volumes), residues, report)
         _show(session, compared, to, wishes)
         return compared
 
