@@ -11,6 +11,7 @@ from chimerax.core.commands import run
 
 PAGES = Path(__file__).resolve().parents[1] / "src" / "docs" / "user"
 PANEL_SIZE = (560, 760)
+PAGE_SIZE = (560, 560)
 VIEW_SIZE = (420, 420)
 
 
@@ -34,7 +35,7 @@ def enhance_with_panel(session, resolution):
 def save_view(session, shown, hidden, path):
     """A picture of one of the maps, transparent, with the model in it."""
     run(session, f"hide {hidden} models; show {shown} models; transparency {shown} 55")
-    run(session, "view /A; zoom 1.4")
+    run(session, "view /C; zoom 1.3")
     width, height = VIEW_SIZE
     run(session, f"save {path} width {width} height {height} supersample 3")
 
@@ -72,6 +73,7 @@ def save_panel(session, panel, path, page=0):
 def save_page(session, panel, number, path):
     """A picture of one page of the panel alone."""
     panel.comparison.pages.setCurrentIndex(number)
+    panel.tool_window.ui_area.window().resize(*PAGE_SIZE)
     for _ in range(20):
         session.ui.processEvents()
     panel.comparison.pages.currentWidget().grab().save(str(path))
@@ -84,6 +86,7 @@ def main(session, map_path, model_path, resolution):
     save_panel(session, panel, PAGES / "tools" / "enhance-panel.png")
     save_page(session, panel, 1, PAGES / "commands" / "mapcc-fsc.png")
     save_page(session, panel, 2, PAGES / "commands" / "mapcc-residues.png")
+    save_page(session, panel, 3, PAGES / "commands" / "mapcc-classes.png")
     save_views(session, PAGES / "tools" / "enhance-views.png")
 
 

@@ -17,6 +17,7 @@ from .residue_values import residue_spec
 # The first map, the one before, is grey; the others follow.
 COLORS = ("#8c8c8c", "#1f6fb4", "#d4691c", "#3a8f3a", "#8a4fae")
 ALL_CHAINS = "all chains"
+MOST_RESIDUES = 500  # to show at first; more are hard to tell apart
 
 
 class _Page(QWidget):
@@ -67,7 +68,7 @@ def draw_fsc(axes: Axes, curves: list[FscCurve]) -> None:
             linewidth=1.4,
             label=curve.label,
         )
-    finest = max((1 / min(curve.d) for curve in curves), default=0.5)
+    finest = _finest_worth_showing(curves)
     spacings = np.array(
         [d for d in (40, 20, 10, 7, 5, 4, 3.5, 3, 2.5, 2, 1.7, 1.5, 1.2, 1) if 1 / d <= finest]
     )
@@ -77,6 +78,13 @@ def draw_fsc(axes: Axes, curves: list[FscCurve]) -> None:
     axes.set_xlabel("Resolution (Å)", fontsize=9)
     axes.set_ylabel("Fourier shell correlation", fontsize=9)
     axes.legend(fontsize=8, frameon=False, loc="best")
+
+
+def _finest_worth_showing(curves: list[FscCurve]) -> float:
+    """1/d up to which to draw: well beyond the last shell that says something, as the rest is noise about 0."""
+    finest = max((1 / min(curve.d) for curve in curves), default=0.5)
+    telling = [1 / d for curve in curves for d, fsc in zip(curve.d, curve.fsc, strict=True) if fsc > 0.143]
+    return min(finest, 1.6 * max(telling, default=finest))
 
 
 class ClassPage(_Page):
@@ -128,6 +136,8 @@ class ResiduePage(_Page):
         self._chains = [f"{r.structure.atomspec}/{r.chain_id}" for r in data.residues]
         chains = list(dict.fromkeys(self._chains))
         self.chain.addItems([ALL_CHAINS, *chains] if len(chains) > 1 else chains)
+        if len(chains) > 1 and len(self._chains) > MOST_RESIDUES:
+            self.chain.setCurrentIndex(1)
         for widget in (self.measure, self.chain):
             widget.currentIndexChanged.connect(lambda _: self.draw())
             row.addWidget(widget)
