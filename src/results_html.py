@@ -7,7 +7,6 @@ from html import escape
 
 import numpy as np
 from chimerax.atomic import Residue, Residues
-from chimerax.core.logger import html_table_params
 from chimerax.map import Volume
 
 from .cryomap.assess.results import Report
@@ -16,6 +15,7 @@ from .result_rows import Row, groups, residue_values
 
 MOST_LIGANDS = 40
 MOST_RESIDUES = 5000
+_TABLE = "border=1 cellpadding=2 cellspacing=0"
 _LOST = ' style="color:#c00000"'
 _TITLES = {"qscore": "Q", "rscc": "RSCC"}
 
@@ -32,7 +32,7 @@ def report_table(
         attributes: the residue attributes that were set from the last map.
     """
     columns = len(volumes) * 2
-    lines = [f"<table {html_table_params}><tr><th></th>{_map_titles(volumes)}</tr>"]
+    lines = [f"<table {_TABLE}><tr><th></th>{_map_titles(volumes)}</tr>"]
     for group in groups(report):
         lines.append(
             f'<tr><th colspan={columns} align=left bgcolor="#e8e8e8">{escape(group.title)}</th></tr>'
@@ -72,7 +72,7 @@ def _row(row: Row, maps: int, residues: Residues | None) -> str:
         cells.append(f"<td align=right nowrap>{row.text(number)}</td>")
         if number:
             cells.append(f"<td align=right>{row.change(number)}</td>")
-    return f"<tr{_LOST if row.marks else ''}><td nowrap>{label}</td>{''.join(cells)}</tr>"
+    return f"<tr{_LOST if row.marks else ''}><td>{label}</td>{''.join(cells)}</tr>"
 
 
 def residue_link(residue: Residue, label: str) -> str:
@@ -93,7 +93,7 @@ def residue_table(report: Report, volumes: Sequence[Volume], residues: Residues)
     table = np.array([values for _, values in columns])
     known = np.flatnonzero(np.isfinite(table).any(axis=0))
     titles = "".join(f"<th>{title}</th>" for title, _ in columns)
-    lines = [f"<table {html_table_params}><tr><th>Residue</th>{titles}</tr>"]
+    lines = [f"<table {_TABLE}><tr><th>Residue</th>{titles}</tr>"]
     for index in known[:MOST_RESIDUES].tolist():
         label = residue_link(residues[index], escape(str(report.model.residues[index])))
         cells = "".join(
