@@ -23,7 +23,7 @@ from lightning_fabric.strategies import DDPStrategy
 
 from cryomap.errors import InputError
 from cryomap.networks.card import METHODS
-from cryomap.networks.checkpoint import ARCHITECTURES
+from cryomap.networks.checkpoint import ARCHITECTURES, load_weights
 from cryomap.networks.superem import Discriminator
 from training.entries import read_list
 from training.feeds import experimental, loader, simulated
@@ -54,6 +54,9 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--out", required=True, type=Path, help="folder of the run: checkpoint, weights, logs"
+    )
+    parser.add_argument(
+        "--start-from", help="a weights file with its card: a new run begins with these weights"
     )
     parser.add_argument(
         "--recipe", help="a TOML file, or the name of one in scripts/recipes (default: the paper's)"
@@ -109,7 +112,7 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
         data = simulated(fabric, recipe, training, arguments.seed, workers)
         facts = {"data": "simulated experiments", "structures": len(training)}
 
-    state = make_state(fabric, recipe)
+    state = make_state(fabric, recipe, arguments.start_from)
     arguments.out.mkdir(parents=True, exist_ok=True)
     checkpoint = arguments.out / "last.ckpt"
     if checkpoint.is_file():
@@ -152,10 +155,22 @@ def make_fabric(arguments: argparse.Namespace) -> Fabric:
     return fabric
 
 
-def make_state(fabric: Fabric, recipe: Recipe) -> State:
-    """Networks, optimisers and average, set up for the device."""
+def make_state(fabric: Fabric, recipe: Recipe, start_from: str | None = None) -> State:
+    """Networks, optimisers and average, set up for the device.
+
+    Raises:
+        InputError: the weights to start from can't be used, or are of another architecture than the recipe's.
+    """
     o = recipe.optimise
-    network = ARCHITECTURES[recipe.method](**recipe.network).to(memory_format=torch.channels_last_3d)
+    network = ARCHITECTURES[recipe.method](**recipe.network)
+    if start_from:
+        trained, card = load_weights(recipe.method, start_from)
+        if card.architecture["arguments"] != recipe.network:
+            raise InputError(
+                f"{start_from}: {card.architecture['arguments']}, but the recipe has {recipe.network}"
+            )
+        network.load_state_dict(trained.state_dict())
+    network = network.to(memory_format=torch.channels_last_3d)
     average = make_average(network, o)
     if average is not None:
         average = average.to(fabric.device)

@@ -92,6 +92,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one(made):
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+def test_a_run_can_start_from_weights(made):
+    first = run(made, "first", 2)
+    start = ["--start-from", str(made / "first" / "superem.safetensors")]
+    assert script.main([*words(made, "second"), *start, "--minutes", "0"]) == 0
+    second = load_file(made / "second" / "superem.safetensors")
+    assert max(float((first[key] - second[key]).abs().max()) for key in first) < 0.01
+    (made / "tiny.toml").write_text(TINY.replace("blocks = 2", "blocks = 3"))
+    assert script.main([*words(made, "third"), *start]) == 2
+
+
 def test_two_processes_equal_one(made):
     (made / "tiny.toml").write_text(TINY.replace("dropout = 0.1", "dropout = 0.0"))
     one = run(made, "one", 3)
