@@ -95,14 +95,14 @@ def simulate(
         story.append("anisotropic")
     observed = torch.fft.irfftn(observed, s=shape)
 
-    target = target_density(
-        scene.positions[scene.wanted],
-        scene.atomic_numbers[scene.wanted],
-        settings.target_sigma,
-        radius,
-        shape,
-    )
-    observed = _mask(observed, scene, molecule, settings, radius, shape, rng, story)
+    target = target_density(scene.positions, scene.atomic_numbers, settings.target_sigma, radius, shape)
+    mask = _mask(scene, settings, radius, shape, rng, story)
+    if mask is not None:
+        # What the mask leaves of a neighbour is real density, and stays in the target.
+        observed, target = observed * mask, target * mask
+        if scene.zoned and chance(0.4, rng):
+            observed = observed.clamp(min=0)
+            story.append("positive only")
     if chance(settings.coarse, rng):
         observed = degrade.coarse_voxels(observed, rng)
         story.append("coarse voxels")
@@ -113,13 +113,13 @@ def simulate(
 
 @dataclass(frozen=True)
 class Scene:
-    """Atoms in the box; `wanted` (n,) bool says which the target shows, `chosen` which a zone mask keeps."""
+    """Atoms in the box; where the map is zoned, `zone` (n,) bool says which atoms a zone mask is drawn about."""
 
     name: str
     positions: Tensor
     atomic_numbers: Tensor
     ranks: Tensor
-    wanted: Tensor
+    zone: Tensor
     zoned: bool
 
 
@@ -146,11 +146,11 @@ def _scene(
     positions, numbers, ranks, kinds, chains = (torch.cat(c) for c in zip(*parts, strict=True))
     inside = ((positions > -6) & (positions < settings.box + 5)).all(dim=1)
     zoned = chance(settings.zone, rng)
-    wanted = torch.ones(len(positions), dtype=torch.bool)
+    zone = torch.ones(len(positions), dtype=torch.bool)
     if zoned:
-        wanted = _zone_selection(positions, kinds, chains, int(s.chains[atom]))
-    positions, numbers, ranks, wanted = (t[inside].to(device) for t in (positions, numbers, ranks, wanted))
-    return Scene(s.pdb_id, positions, numbers, ranks, wanted, zoned)
+        zone = _zone_selection(positions, kinds, chains, int(s.chains[atom]))
+    positions, numbers, ranks, zone = (t[inside].to(device) for t in (positions, numbers, ranks, zone))
+    return Scene(s.pdb_id, positions, numbers, ranks, zone, zoned)
 
 
 def _zone_selection(positions: Tensor, kinds: Tensor, chains: Tensor, chain: int) -> Tensor:
@@ -190,28 +190,17 @@ def _add_disorder(
 
 
 def _mask(
-    observed: Tensor,
-    scene: Scene,
-    molecule: Tensor,
-    settings: Settings,
-    radius: Tensor,
-    shape: tuple,
-    rng: Generator,
-    story: list,
-) -> Tensor:
-    if scene.zoned and scene.wanted.any():
-        observed = observed * surroundings.near(
-            scene.positions[scene.wanted], uniform(3, 6, rng), radius, shape
-        )
+    scene: Scene, settings: Settings, radius: Tensor, shape: tuple, rng: Generator, story: list
+) -> Tensor | None:
+    """What is left of the box, 0..1, or None: a chain's zone as people cut it out, or a mask about everything."""
+    if scene.zoned and scene.zone.any():
         story.append("zone mask")
-        if chance(0.4, rng):
-            observed = observed.clamp(min=0)
-            story.append("positive only")
-    elif chance(settings.soft_mask, rng):
-        wide = surroundings.near(scene.positions, uniform(5, 12, rng), radius, shape)
-        observed = observed * surroundings.soft_edge(wide, uniform(2, 6, rng), radius)
+        return surroundings.near(scene.positions[scene.zone], uniform(3, 6, rng), radius, shape).float()
+    if chance(settings.soft_mask, rng):
         story.append("soft mask")
-    return observed
+        wide = surroundings.near(scene.positions, uniform(5, 12, rng), radius, shape)
+        return surroundings.soft_edge(wide, uniform(2, 6, rng), radius)
+    return None
 
 
 _RADII: dict[tuple[int, str], Tensor] = {}
