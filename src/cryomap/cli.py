@@ -63,7 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         "--keep-lost", action="store_true", help="blend the input into density that the network lost"
     )
     enhance.add_argument(
-        "--samples", type=int, default=1, metavar="N", help="mean and deviation (OUTPUT_sd) over N orientations"
+        "--samples",
+        type=int,
+        default=1,
+        metavar="N",
+        help="mean and deviation (OUTPUT_sd) over N orientations",
     )
     enhance.add_argument("--json", action="store_true", help="print what was done as a JSON object")
     enhance.set_defaults(run=_enhance)

@@ -44,8 +44,8 @@ class DensityMap:
 def read_map(path: str | os.PathLike) -> DensityMap:
     """Read an MRC/CCP4 map, plain or compressed (.gz, .bz2), in whatever axis order it was written.
 
-    The origin is that of the header's ORIGIN words where they are set, else NSTART x voxel size, as
-    ChimeraX reads it.
+    The origin is that of the header's ORIGIN words where they are set, else NSTART x voxel size. ChimeraX reads
+    .mrc files so; of .map and .ccp4 files it reads NSTART alone.
 
     Raises:
         InputError: no such file, not a map, truncated, a complex transform, a 2D image, an image or volume
