@@ -19,7 +19,7 @@ from cryomap.errors import InputError
 from .atomic import replacing
 
 COLUMNS = (
-    "entry emdb_id pdb_id split resolution_A target_A correlation cubes reason map_file model_file".split()  # noqa: SIM905
+    "entry emdb_id pdb_id split resolution_A target_A correlation cubes reason map_file model_file".split()
 )
 
 
