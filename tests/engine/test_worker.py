@@ -81,8 +81,9 @@ def test_two_maps_in_one_job(tmp_path, sharpener_weights):
             tuple(map(tuple, place["rotation"])),
         )  # fmt: skip
         assert found == grid.cubic(1.0)
-        peak = np.unravel_index(values.argmax(), values.shape)[::-1]
-        assert np.linalg.norm(found.to_xyz(peak) - grid.center) < 1.0
+        # The middle of the summit: in bfloat16 several voxels of it are equally high.
+        summit = np.argwhere(values > 0.95 * values.max()).mean(axis=0)[::-1]
+        assert np.linalg.norm(found.to_xyz(summit) - grid.center) < 0.5
         report = result["report"]
         assert report["method"] == "superem" and report["tiles_run"] > 0 and report["contour_out"] > 0
     assert not values[:, :, :14].any() and report["contour_in"] > 0
