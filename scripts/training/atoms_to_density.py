@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor
@@ -60,6 +60,7 @@ def _separable(
     return index.reshape(-1), value.reshape(-1)
 
 
+@lru_cache(maxsize=4)  # a training run asks for the same box again and again
 def fourier_radius(shape: tuple[int, int, int], device: torch.device | str = "cpu") -> Tensor:
     """|s| in 1/A of each coefficient of `torch.fft.rfftn` of a box with 1 A voxels."""
     z, y, x = (torch.fft.fftfreq(n, device=device) for n in shape)

@@ -53,12 +53,11 @@ def half_map_fsc(radius: Tensor, resolution: float, steepness: float) -> Tensor:
     return torch.sigmoid(-steepness * (radius * resolution - 1) - crossing)
 
 
-def radial_mean(power: Tensor, radius: Tensor, width: float = 0.01) -> Tensor:
-    """Mean of a quantity over shells of the given width (1/A), put back on every coefficient."""
+def shell_means(values: Tensor, radius: Tensor, width: float = 0.01) -> tuple[Tensor, Tensor]:
+    """Means of a real quantity over shells about 0, `width`, 2 `width` ... (1/A), and each coefficient's shell."""
     shell = (radius / width).round().long()
-    count = torch.bincount(shell.flatten()).clamp(min=1)
-    total = torch.bincount(shell.flatten(), power.flatten())
-    return (total / count)[shell].to(power.dtype)
+    total = torch.bincount(shell.flatten(), values.flatten())
+    return total / torch.bincount(shell.flatten()).clamp(min=1), shell
 
 
 def noise(
@@ -78,7 +77,8 @@ def noise(
     Returns:
         Coefficients of the noise.
     """
-    signal = radial_mean(coefficients.abs() ** 2, radius)
+    means, shell = shell_means(coefficients.abs() ** 2, radius)
+    signal = means[shell].to(radius.dtype)
     fsc = fsc.clamp(0.004, 0.999)
     power = signal * (1 - fsc) / (2 * fsc) / filled
     white = torch.fft.rfftn(normal(shape, rng, radius.device), norm="ortho")

@@ -71,7 +71,8 @@ def simulate(
     """
     sizes = torch.tensor([min(len(s), 40000) for s in structures]).sqrt()
     scene = _scene(structures, int(torch.multinomial(sizes, 1, generator=rng)), settings, rng, device)
-    shape, radius = (settings.box,) * 3, _radius(settings.box, str(device))
+    shape = (settings.box,) * 3
+    radius = fourier_radius(shape, device)
     low, high = settings.resolution
     resolution = uniform(low, high, rng)
     story = [f"{scene.name} {resolution:.1f} A"]
@@ -201,12 +202,3 @@ def _mask(
         wide = surroundings.near(scene.positions, uniform(5, 12, rng), radius, shape)
         return surroundings.soft_edge(wide, uniform(2, 6, rng), radius)
     return None
-
-
-_RADII: dict[tuple[int, str], Tensor] = {}
-
-
-def _radius(box: int, device: str) -> Tensor:
-    if (box, device) not in _RADII:
-        _RADII[box, device] = fourier_radius((box,) * 3, device)
-    return _RADII[box, device]

@@ -10,6 +10,7 @@ from cryomap.density import read_map, resample
 from cryomap.enhance.normalize import NORMALIZATIONS
 
 from .atoms_to_density import fourier_radius, target_density
+from .degrade import shell_means
 from .entries import Entry
 from .experiment import Experiment, Settings
 
@@ -33,9 +34,6 @@ def as_experiment(entry: Entry, settings: Settings) -> Experiment:
 
 def amplitude_spectrum(values: Tensor, width: float = 0.01) -> tuple[Tensor, Tensor]:
     """Mean |F| in shells of `width` (1/A): (shell middles, amplitudes), up to 0.5 / A."""
-    radius = fourier_radius(tuple(values.shape))
-    shell = (radius / width).round().long().flatten()
-    amplitude = torch.fft.rfftn(values).abs().flatten()
-    mean = torch.bincount(shell, amplitude) / torch.bincount(shell).clamp(min=1)
+    mean, _ = shell_means(torch.fft.rfftn(values).abs(), fourier_radius(tuple(values.shape)), width)
     n = int(0.5 / width)
     return torch.arange(1, n) * width, mean[1:n]
