@@ -8,10 +8,9 @@ import logging
 import platform
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from . import __version__, mapcc_cli
+from . import __version__, halves_cli, mapcc_cli
 from .errors import InputError
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
@@ -50,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     enhance = commands.add_parser("enhance", help="enhance a map with a neural network")
-    enhance.add_argument("map", help="MRC/CCP4 map, plain or .gz")
+    enhance.add_argument("maps", nargs="+", metavar="MAP", help="MRC/CCP4 map, plain or .gz")
     enhance.add_argument("-o", "--output", required=True, help="map to write (.mrc, .map or .mrc.gz)")
     enhance.add_argument("--method", choices=("superem", "cryosamu"), help="default: by resolution")
     enhance.add_argument("--resolution", type=float, metavar="A", help="of the map; chooses the method")
@@ -69,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="mean and deviation (OUTPUT_sd) over N orientations",
     )
+    enhance.add_argument(
+        "--half-maps", action="store_true", help="enhance two half maps alone and together, and compare"
+    )
     enhance.add_argument("--json", action="store_true", help="print what was done as a JSON object")
     enhance.set_defaults(run=_enhance)
 
@@ -84,11 +86,16 @@ def _enhance(options: argparse.Namespace) -> None:
     from .density import read_map, require_writable, write_map
     from .enhance.check import require_resolution
 
-    require_writable(options.output, keep=options.map)
+    if len(options.maps) > 1 and not options.half_maps:
+        raise InputError(f"{len(options.maps)} maps given; one at a time, or two half maps with --half-maps")
+    (path, *_) = options.maps
+    require_writable(options.output, keep=path)
     if options.resolution is not None:
         require_resolution(options.resolution)
-    density = read_map(options.map)
+    density, *others = map(read_map, options.maps)
     mask = read_map(options.mask) if options.mask else None
+    if options.half_maps:
+        halves_cli.require_half_maps(options, [density, *others])
 
     from .enhance.methods import choose_method, load_method
     from .enhance.trusted import enhance_trusted
@@ -99,6 +106,9 @@ def _enhance(options: argparse.Namespace) -> None:
         logging.getLogger(__name__).info(reason)
     method = load_method(name, options.weights, options.device)
     progress = _show_progress if sys.stderr.isatty() else None
+    if options.half_maps:
+        halves_cli.enhance_half_maps(options, [density, *others], mask, method, progress)
+        return
     done = enhance_trusted(
         density,
         method,
@@ -112,22 +122,16 @@ def _enhance(options: argparse.Namespace) -> None:
     )
     write_map(done.result, options.output)
     if done.deviation is not None:
-        write_map(done.deviation, _beside(options.output, "_sd"))
+        write_map(done.deviation, halves_cli.beside(options.output, "_sd"))
     report = done.report
     if options.json:
-        print(json.dumps({"input": options.map, "output": options.output, **done.to_dict()}))
+        print(json.dumps({"input": path, "output": options.output, **done.to_dict()}))
     else:
         print(
             f"{options.output}: {report.method}, {report.tiles_run} of {report.tiles_total} tiles in "
             f"{report.seconds:.1f} s on {report.device} ({report.precision}); "
             f"contour {report.contour_in:.4g} -> {report.contour_out:.4g}"
         )
-
-
-def _beside(path: str, suffix: str) -> Path:
-    """The path with a suffix before its extensions: map.mrc.gz becomes map_sd.mrc.gz."""
-    name, dot, rest = Path(path).name.partition(".")
-    return Path(path).with_name(f"{name}{suffix}{dot}{rest}")
 
 
 def _show_progress(done: int, total: int, seconds_left: float) -> None:

@@ -6,12 +6,18 @@
                "output": "y.npy", "level": number or null, "resolution": A or null,
                "mask": "m.npy" (same grid) or null}, ...],
      "method": "superem", "cryosamu" or null, "weights": path or null, "device": "auto", "cpu", "cuda" or "mps",
-     "grid_spacing": A or null, "keep_lost": true or false (default), "samples": N (default 1)}
+     "grid_spacing": A or null, "keep_lost": true or false (default), "samples": N (default 1),
+     "agreement": "a.npy" or null (default)}
 
-A map of the job may name two more files, "support" and "deviation": where local correlation with the input (on the
-input's grid) and, with samples, the standard deviation (on the result's grid) are to be written.
+A map of the job may name three more files: "support" for the local correlation with the input (on the input's grid),
+"deviation" for the standard deviation of the samples (on the result's grid), and "regions" for the voxels of what was
+lost or invented: int32 (n, 4), the number of the region in the report's list, from 1, negative for an invented
+one, and z, y, x on the input's grid.
 
-Each line is one object whose "event" is log, device, progress, result, error or, last, done. The exit code is 0
+With "agreement" the maps are two half maps and their mean; the event "halves" tells how far the enhanced halves
+agree, after the file with their local correlation (on the first result's grid) was written.
+
+Each line is one object whose "event" is log, device, progress, result, halves, error or, last, done. The exit code is 0
 if every map worked, 2 for bad input, 1 otherwise. A signal ends it at once: outputs appear by renaming only.
 """
 
@@ -24,13 +30,17 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .density import DensityMap
 from .errors import InputError
 from .grid import Grid
+
+if TYPE_CHECKING:
+    from .enhance.trusted import Enhanced
+    from .trust.report import Trust
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -45,13 +55,18 @@ def main(job_path: str) -> int:
         print(json.dumps({"event": event, **content}), file=lines, flush=True)
 
     handler = _LineHandler(emit)
+    # The report says it better.
+    handler.addFilter(lambda record: not record.name.endswith(".trusted.lost"))
     logger = logging.getLogger(__package__)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         job = _read_job(job_path)
-        codes = [_run_map(job, index, emit) for index in range(len(job["maps"]))]
+        halves: list[Enhanced] | None = [] if job.get("agreement") else None
+        codes = [_run_map(job, index, emit, halves) for index in range(len(job["maps"]))]
         code = max(codes, key=(OK, BAD_INPUT, FAILED).index)
+        if halves and code == OK:
+            _compare_halves(job, halves, emit)
     except Exception as error:
         code = _report_failure(error, None, emit)
     finally:
@@ -83,11 +98,14 @@ def _read_job(path: str) -> dict[str, Any]:
     return job
 
 
-def _run_map(job: dict[str, Any], index: int, emit) -> int:
+def _run_map(job: dict[str, Any], index: int, emit, keep: list[Enhanced] | None) -> int:
+    """Enhance a map; what came out is appended to `keep` if that is a list."""
     try:
-        _enhance_map(job, index, emit)
+        done = _enhance_map(job, index, emit)
     except Exception as error:
         return _report_failure(error, index, emit)
+    if keep is not None:
+        keep.append(done)
     return OK
 
 
@@ -99,7 +117,7 @@ def _report_failure(error: Exception, index: int | None, emit) -> int:
     return BAD_INPUT if kind == "input" else FAILED
 
 
-def _enhance_map(job: dict[str, Any], index: int, emit) -> None:
+def _enhance_map(job: dict[str, Any], index: int, emit) -> Enhanced:
     from .enhance.trusted import enhance_trusted
 
     task = job["maps"][index]
@@ -122,12 +140,32 @@ def _enhance_map(job: dict[str, Any], index: int, emit) -> None:
         samples=job.get("samples") or 1,
     )
     _save(task["output"], done.result.values)
-    more = {"support": done.trust and done.trust.support, "deviation": done.deviation}
+    more = {"deviation": done.deviation and done.deviation.values}
+    if done.trust is not None:
+        more |= {"support": done.trust.support.values, "regions": _voxels(done.trust)}
     for key, extra in more.items():
         if extra is not None and task.get(key):
-            _save(task[key], extra.values)
+            _save(task[key], extra)
     grid, facts = vars(done.result.grid), done.to_dict()
     emit("result", map=index, output=task["output"], grid=grid, report=facts)
+    return done
+
+
+def _voxels(trust: Trust) -> np.ndarray:
+    """Voxels of all regions with their regions' numbers, int32 (n, 4)."""
+    numbered = [*enumerate(trust.lost, 1), *((-n, region) for n, region in enumerate(trust.invented, 1))]
+    parts = [np.insert(region.voxels, 0, number, axis=1) for number, region in numbered]
+    return np.concatenate(parts or [np.zeros((0, 4))]).astype(np.int32)
+
+
+def _compare_halves(job: dict[str, Any], done: list[Enhanced], emit) -> None:
+    from .trust.halves import compare_halves
+
+    first, second, together = done
+    inputs = tuple(_read_values(task, "values") for task in job["maps"][:2])
+    found = compare_halves(inputs, (first.result, second.result), level=together.report.contour_out)
+    _save(job["agreement"], found.agreement.values)
+    emit("halves", output=job["agreement"], grid=vars(found.agreement.grid), report=found.to_json())
 
 
 def _read_values(task: dict[str, Any], key: str) -> DensityMap:

@@ -17,6 +17,8 @@ from .samples import enhance_samples
 from .tiles import Progress
 
 log = logging.getLogger(__name__)
+# Told apart, since whoever shows the report as a table needs no such lines.
+lost_log = log.getChild("lost")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def enhance_trusted(
         log.warning("the result can't be compared with the input: %s", error)
     if trust is not None and trust.lost:
         for line in describe_lost(trust, keep):
-            log.warning("%s: %s", density.name, line)
+            lost_log.warning("%s: %s", density.name, line)
         if keep:
             result, restored = keep_lost(density, result, trust), len(trust.lost)
     return Enhanced(result, report, trust, deviation, restored, time.monotonic() - begun)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,15 +67,9 @@ def compare_halves(
         level: contour level of the results; what is below it in both isn't looked at.
 
     Raises:
-        InputError: the half maps differ in size or voxel size.
+        InputError: the half maps are on different grids.
     """
-    if halves[0].grid.shape != halves[1].grid.shape or not np.allclose(
-        halves[0].grid.step, halves[1].grid.step
-    ):
-        raise InputError(
-            f"{halves[0].name} and {halves[1].name}: half maps of one reconstruction have one grid; "
-            f"these have {halves[0].grid.size} and {halves[1].grid.size} voxels"
-        )
+    require_halves(*halves)
     first = enhanced[0]
     second = resample(enhanced[1], first.grid, order=3)
     before = _correlate(*halves)
@@ -89,6 +83,36 @@ def compare_halves(
         agreement,
         _disagreements(agreement, (first.values > level) | (second.values > level)),
     )
+
+
+def require_halves(first: DensityMap, second: DensityMap) -> None:
+    """Raise InputError unless two half maps have the same grid."""
+    one, other = first.grid, second.grid
+    same = one.shape == other.shape and all(
+        np.allclose(getattr(one, key), getattr(other, key), atol=1e-3)
+        for key in ("step", "origin", "cell_angles", "rotation")
+    )
+    if not same:
+        sizes = [
+            f"{' x '.join(map(str, g.size))} voxels of {' x '.join(f'{s:.4g}' for s in g.step)} A at "
+            f"{', '.join(f'{x:.4g}' for x in g.origin)}"
+            for g in (one, other)
+        ]
+        raise InputError(
+            f"{first.name} and {second.name}: half maps of one reconstruction have one grid; "
+            f"these have {sizes[0]}, and {sizes[1]}"
+        )
+
+
+def mean_map(first: DensityMap, second: DensityMap) -> DensityMap:
+    """The mean of two half maps.
+
+    Raises:
+        InputError: the half maps are on different grids.
+    """
+    require_halves(first, second)
+    name = f"mean of {first.name} and {second.name}"
+    return replace(first, values=(first.values + second.values) / 2, name=name)
 
 
 def local_agreement(first: DensityMap, second: DensityMap, level: float) -> DensityMap:

@@ -29,12 +29,22 @@ def name_regions(regions: tuple[Region, ...], grid: Grid, model: AtomicModel) ->
     owners = model.residue_indices[heavy]
     named = []
     for region in regions:
-        distances, atoms = tree.query(grid.to_xyz(region.voxels[:, ::-1]))
-        # Voxels far from all atoms say little about whose they are.
-        weights = 1 / np.maximum(distances, COVERED) ** 2
-        votes = np.bincount(owners[atoms], weights)
-        index = int(votes.argmax())
+        index, distance = owner(grid.to_xyz(region.voxels[:, ::-1]), tree, owners)
         residue = model.residues[index]
-        distance = float(distances[owners[atoms] == index].min())
         named.append(replace(region, nearest=str(residue), kind=residue.kind, distance=distance))
     return tuple(named)
+
+
+def owner(points: np.ndarray, tree: cKDTree, owners: np.ndarray) -> tuple[int, float]:
+    """The residue that most of the points are nearest to, and its distance from them.
+
+    Args:
+        points: float (n, 3), x, y, z in A.
+        tree: of the atoms' positions.
+        owners: int (m,), the residue of each atom.
+    """
+    distances, atoms = tree.query(points)
+    # Voxels far from all atoms say little about whose they are.
+    weights = 1 / np.maximum(distances, COVERED) ** 2
+    index = int(np.bincount(owners[atoms], weights).argmax())
+    return index, float(distances[owners[atoms] == index].min())
