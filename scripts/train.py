@@ -80,6 +80,9 @@ def main(words: list[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    finally:
+        if torch.distributed.is_initialized():  # else a process may abort while its threads still talk
+            torch.distributed.destroy_process_group()
     return 0
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .losses import CONTENT, adversarial_loss, correlation_loss, discriminator_loss
+from .losses import CONTENT, adversarial_loss, correlation_loss, discriminator_loss, inner_correlation_loss
 from .recipe import Loss, Optimisation
 
 
@@ -102,6 +102,8 @@ def train_step(fabric: Fabric, state: State, batch: Sequence[Tensor], loss: Loss
     total = loss.content_weight * CONTENT[loss.content](output, target)
     if loss.correlation:
         total = total + loss.correlation * correlation_loss(output, target)
+    if loss.inner_correlation:
+        total = total + loss.inner_correlation * inner_correlation_loss(output, target)
     if state.discriminator is not None:
         _discriminator_step(fabric, state, output.detach(), target)
         total = total + loss.adversarial * adversarial_loss(state.discriminator(output))

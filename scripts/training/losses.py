@@ -33,11 +33,23 @@ def correlation_loss(output: Tensor, target: Tensor, enough: float = 0.02) -> Te
         target: the same shape.
         enough: standard deviation of the target from which a cube counts.
     """
-    a, b = output.flatten(1), target.flatten(1)
-    a, b = a - a.mean(dim=1, keepdim=True), b - b.mean(dim=1, keepdim=True)
-    deviation = (b**2).mean(dim=1).sqrt()
-    correlation = (a * b).sum(dim=1) / ((a**2).sum(dim=1) * (b**2).sum(dim=1) + 1e-6).sqrt()
-    counts = (deviation > enough).float()
+    return _loss_of_correlation(output, target, torch.ones_like(target), enough)
+
+
+def inner_correlation_loss(
+    output: Tensor, target: Tensor, level: float = 0.03, enough: float = 0.02
+) -> Tensor:
+    """The same over the voxels where the target is above `level`: CC_mask, which a right outline alone won't raise."""
+    return _loss_of_correlation(output, target, (target > level).to(target.dtype), enough)
+
+
+def _loss_of_correlation(output: Tensor, target: Tensor, weight: Tensor, enough: float) -> Tensor:
+    a, b, w = output.flatten(1), target.flatten(1), weight.flatten(1)
+    w = w / w.sum(dim=1, keepdim=True).clamp(min=1)
+    a, b = (v - (w * v).sum(dim=1, keepdim=True) for v in (a, b))
+    covariance, *variances = ((w * u * v).sum(dim=1) for u, v in ((a, b), (a, a), (b, b)))
+    correlation = covariance / (variances[0] * variances[1] + 1e-10).sqrt()
+    counts = (variances[1] > enough**2).float()
     return ((1 - correlation) * counts).sum() / counts.sum().clamp(min=1)
 
 

@@ -23,6 +23,7 @@ class Loss:
     content: str = "mean_square"
     content_weight: float = 1.0
     correlation: float = 0.0
+    inner_correlation: float = 0.0
     adversarial: float = 0.0
 
 

@@ -8,6 +8,7 @@ from torch.nn import functional
 from cryomap.networks import attention
 from cryomap.networks.attention import CrossAttention, LinearSelfAttention
 from cryomap.networks.cryosamu import CryoSAMU
+from cryomap.networks.fold import fold_voxels, unfold_voxels
 from cryomap.networks.superem import Discriminator, Generator, ReleasedGenerator
 
 
@@ -122,6 +123,8 @@ def test_pooled_attention_sees_constant_cubes_as_one():
 
 def test_a_network_without_norm_sees_only_its_receptive_field():
     network = Generator(channels=4, blocks=2, norm="none").eval()
+    for block in network.blocks:
+        nn.init.normal_(block.conv2.weight)
     x = torch.rand(1, 1, 30, 9, 9)
     changed = x.clone()
     changed[0, 0, 0] += 1
@@ -129,3 +132,27 @@ def test_a_network_without_norm_sees_only_its_receptive_field():
         difference = (network(x) - network(changed))[0, 0].abs().amax(dim=(1, 2))
     reach = 1 + 2 * 2 + 1 + 1
     assert difference[reach] > 0 and (difference[reach + 1 :] == 0).all()
+
+
+def test_folding_puts_the_voxels_about_a_point_in_its_channels_and_back():
+    x = torch.randn(2, 3, 4, 6, 8)
+    folded = fold_voxels(x, 2)
+    assert folded.shape == (2, 24, 2, 3, 4)
+    assert torch.equal(folded[1, 8:16, 1, 2, 3].view(2, 2, 2), x[1, 1, 2:4, 4:6, 6:8])
+    assert torch.equal(unfold_voxels(folded, 2), x)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [Generator(channels=4, blocks=2, norm="none", fold=2), CryoSAMU(base=8, groups=0, context=4, fold=2)],
+)
+def test_folded_networks_keep_the_shape(network):
+    x = torch.randn(1, 1, 16, 32, 16)
+    with torch.no_grad():
+        assert network.eval()(x).shape == x.shape
+
+
+def test_blocks_without_norm_begin_as_the_identity():
+    blocks = Generator(channels=4, blocks=3, norm="none").blocks
+    x = torch.randn(1, 4, 5, 5, 5)
+    assert torch.equal(blocks(x), x)

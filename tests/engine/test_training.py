@@ -18,7 +18,7 @@ from cryomap.grid import Grid
 from cryomap.networks.checkpoint import load_weights
 from training import loop
 from training.augment import Augmented, blurred, turned
-from training.losses import adversarial_loss, correlation_loss, sum_of_squares
+from training.losses import adversarial_loss, correlation_loss, inner_correlation_loss, sum_of_squares
 from training.recipe import RECIPES, Optimisation, read_recipe
 from training.structures import pack, pack_folder, split, unpack
 
@@ -104,13 +104,21 @@ def test_a_run_can_start_from_weights(made):
 
 def test_two_processes_equal_one(made):
     (made / "tiny.toml").write_text(TINY.replace("dropout = 0.1", "dropout = 0.0"))
-    one = run(made, "one", 3)
+    run(made, "one", 3)
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29513"]
     command = [*launch, SCRIPT, *words(made, "two"), "--steps", "3", "--threads", "1"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
-    two = load_file(made / "two" / "superem.safetensors")
-    assert all(torch.allclose(one[key], two[key], atol=1e-5) for key in one)
+    # What they give, not their weights: Adam makes a whole step of a gradient that only rounding tells from 0.
+    assert script.main([*words(made, "other"), "--steps", "3", "--seed", "1"]) == 0
+    one, two, other = (answer(made / run / "superem.safetensors") for run in ("one", "two", "other"))
+    assert float((one - two).abs().max()) < 0.02 * float((one - other).abs().max())
+
+
+def answer(weights):
+    network, _ = load_weights("superem", weights)
+    with torch.no_grad():
+        return network(torch.rand(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(5)))
 
 
 def test_a_terminated_run_ends_with_a_checkpoint(made):
@@ -218,6 +226,11 @@ def test_losses_by_hand():
     assert float(correlation_loss(3 * target - 1, target)) == pytest.approx(0, abs=1e-4)
     assert float(correlation_loss(-target, target)) == pytest.approx(2, abs=1e-4)
     assert float(correlation_loss(target, torch.zeros_like(target))) == 0
+    inside = torch.zeros(1, 1, 2, 2, 3)
+    inside[0, 0, :, :, 1:] = torch.rand(2, 2, 2) + 0.1
+    noisy = inside + torch.tensor([9.0, 0, 0])  # wrong outside only
+    assert float(correlation_loss(noisy, inside)) > 1
+    assert float(inner_correlation_loss(noisy, inside)) == pytest.approx(0, abs=1e-4)
     assert float(adversarial_loss(torch.tensor([[0.0, 0.0]]))) == pytest.approx(-0.5)
 
 

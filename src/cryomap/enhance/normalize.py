@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from .equalize import equalized
 from .moments import moments
 
 Array = TypeVar("Array")  # numpy.ndarray or torch.Tensor, any shape
@@ -76,4 +77,5 @@ NORMALIZATIONS: dict[str, Callable] = {
     "contour": contour,
     "cryosamu": cryosamu,
     "moments": moments,
+    "equalized": equalized,
 }

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .fold import UNFOLDED, fold_voxels, unfold_voxels
+
 CUBE = 25
 
 
@@ -35,6 +37,10 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv3d(channels, channels, 3, padding=dilation, dilation=dilation)
         self.norm2 = _norm(norm, channels)
         self.relu2 = nn.PReLU()
+        if norm == "none":
+            # Without normalisation a deep sum of branches grows; starting each at zero keeps it trainable.
+            nn.init.zeros_(self.conv2.weight)
+            nn.init.zeros_(self.conv2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, z, y, x) to the same shape."""
@@ -55,6 +61,8 @@ class Generator(nn.Module):
         dilations: dilation of each block in turn, repeated as needed; the paper has none, (1,).
         norm: "instance" (the paper) or "none".
         dropout: probability, in training only.
+        fold: the blocks work on a lattice so many times coarser, each of whose points holds the fold^3 voxels
+            about it as channels (the paper: 1); the edges of the maps must be multiples of it.
     """
 
     def __init__(
@@ -64,22 +72,26 @@ class Generator(nn.Module):
         dilations: Sequence[int] = (1,),
         norm: str = "instance",
         dropout: float = 0.25,
+        fold: int = 1,
     ):
         super().__init__()
-        self.head = nn.Sequential(nn.Conv3d(1, channels, 3, padding=1), nn.PReLU())
+        self.fold = fold
+        self.head = nn.Sequential(nn.Conv3d(fold**3, channels, 3, padding=1), nn.PReLU())
         chosen = [
             dilations[i * len(dilations) // blocks] if len(dilations) > 1 else dilations[0]
             for i in range(blocks)
         ]
         self.blocks = nn.Sequential(*(ResidualBlock(channels, d, norm, dropout) for d in chosen))
-        self.tail = nn.Sequential(nn.Conv3d(channels, channels, 3, padding=1), nn.PReLU())
-        self.project = nn.Sequential(nn.Conv3d(channels, 1, 3, padding=1), nn.PReLU(init=1.0))
+        last = channels if fold == 1 else UNFOLDED * fold**3
+        self.tail = nn.Sequential(nn.Conv3d(channels, last, 3, padding=1), nn.PReLU())
+        self.project = nn.Sequential(nn.Conv3d(last // fold**3, 1, 3, padding=1), nn.PReLU(init=1.0))
         # Training starts from almost empty density, as most of a map is, not from 0.5 everywhere.
         nn.init.constant_(self.project[0].bias, -1.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 1, z, y, x) to (n, 1, z, y, x)."""
-        x = self.project(self.tail(self.blocks(self.head(x))))
+        x = self.tail(self.blocks(self.head(fold_voxels(x, self.fold))))
+        x = self.project(unfold_voxels(x, self.fold))
         # In float32: bfloat16 has steps of .004 near tanh's -1, where most density is.
         return (torch.tanh(x.float()) + 1) / 2
 
