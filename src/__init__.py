@@ -35,6 +35,10 @@ class _MapEnhanceAPI(BundleAPI):
             from .plot_panel import PlotPanel
 
             return PlotPanel
+        if class_name == "TrustModel":
+            from .trust_model import TrustModel
+
+            return TrustModel
         if class_name == "EnhancePanel":
             from .panel import EnhancePanel
 

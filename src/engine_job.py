@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 from chimerax.core.errors import UserError
 from chimerax.core.models import REMOVE_MODELS
 from chimerax.core.session import Session
@@ -20,24 +17,12 @@ from chimerax.map import Volume
 from . import volumes
 from .background import BackgroundTask
 from .child_process import ChildProcess, clean_environment
-from .cryomap.grid import Grid
 from .engine_python import ENGINE_FOLDER, find_python
 from .enhance_report import duration, results_table
-
-
-@dataclass(frozen=True)
-class EnhanceSettings:
-    """What the user asked for, named as the command's options are."""
-
-    method: str | None = None
-    resolution: float | None = None
-    level: float | None = None
-    weights: str | None = None
-    device: str = "auto"
-    grid_spacing: float | None = None
-    mask: Volume | None = None
-    model_id: tuple[int, ...] | None = None
-    hide_input: bool = True
+from .job_files import Answer, EnhanceSettings, JobFiles
+from .open_trust import Halves, open_trust
+from .trust_html import halves_section, trust_section
+from .trust_model import TrustModel
 
 
 @dataclass(frozen=True)
@@ -64,73 +49,48 @@ class EnhanceJob(BackgroundTask):
 
     Attributes:
         maps: the input maps.
-        results: the new maps, in the order of `maps` but for those that failed.
+        results: the new maps, in the order of `maps` but for those that failed; of half maps that of their mean.
         reports: what the engine says of each result, by Volume.
+        trust: the group of models that belongs to a result, by Volume, where there is one.
+        halves: what the engine says of enhanced half maps.
     """
 
     def __init__(self, session: Session, maps: Sequence[Volume], settings: EnhanceSettings) -> None:
         """Write the maps to a temporary folder, for `begin` to start the worker on.
 
         Raises:
-            UserError: no Python with torch, a model number that is taken, a mask that misses a map.
+            UserError: no Python with torch, a model number that is taken, a mask that misses a map, half
+                maps that aren't two maps on one grid.
         """
+        if settings.half_maps and len(maps) != 2:
+            raise UserError(
+                f"enhance: halfMaps takes the two half maps of one reconstruction, not {len(maps)}"
+            )
         self._python = find_python(session)
-        self._ids = volumes.result_ids(session, settings.model_id, len(maps))
+        self._ids = volumes.result_ids(session, settings.model_id, 1 if settings.half_maps else len(maps))
         super().__init__(session, "enhance " + ", ".join(str(v) for v in maps))
         self.triggers.add_trigger("result")
         self.maps = list(maps)
         self.settings = settings
         self.results: list[Volume] = []
         self.reports: dict[Volume, dict] = {}
+        self.trust: dict[Volume, TrustModel] = {}
+        self.halves: dict | None = None
+        self._answers: dict[Volume, Answer] = {}
+        self._half_answers: list[Answer] = []
+        self._agreement: Halves | None = None
         self._failures: list[str] = []
         self._device = ""
         self._process: ChildProcess | None = None
         self._told = 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="chimerax_enhance_", ignore_cleanup_errors=True)
         try:
-            self._write_job()
+            self._files = JobFiles(self._folder.name, self.maps, settings)
         except BaseException:
             self._folder.cleanup()
             session.tasks.remove(self)
             raise
         self._closed = session.triggers.add_handler(REMOVE_MODELS, self._models_closed)
-
-    def _write_job(self) -> None:
-        wanted = self.settings
-        job = {
-            "maps": [self._write_map(number, volume) for number, volume in enumerate(self.maps)],
-            "method": wanted.method,
-            # The worker has another working directory.
-            "weights": wanted.weights and os.path.abspath(wanted.weights),
-            "device": wanted.device,
-            "grid_spacing": wanted.grid_spacing,
-        }
-        self._path("job.json").write_text(json.dumps(job), encoding="utf-8")
-
-    def _write_map(self, number: int, volume: Volume) -> dict:
-        wanted, region = self.settings, volumes.input_region(volume)
-        values = self._path(f"{number}.npy")
-        np.save(values, volumes.region_values(volume, region))
-        mask = None
-        if wanted.mask is not None:
-            mask = str(self._path(f"{number}_mask.npy"))
-            np.save(mask, volumes.mask_on(wanted.mask, volume, region))
-        grid = volumes.region_grid(volume, region)
-        return {
-            "name": volume.name,
-            "values": str(values),
-            "step": grid.step,
-            "origin": grid.origin,
-            "cell_angles": grid.cell_angles,
-            "rotation": grid.rotation,
-            "output": str(self._path(f"{number}_out.npy")),
-            "level": volumes.contour_level(volume) if wanted.level is None else wanted.level,
-            "resolution": wanted.resolution,
-            "mask": mask,
-        }
-
-    def _path(self, name: str) -> Path:
-        return Path(self._folder.name) / name
 
     def work(self) -> Iterator[dict]:
         """Run the worker and yield its events, in the task's thread."""
@@ -140,8 +100,8 @@ class EnhanceJob(BackgroundTask):
             PYTORCH_ENABLE_MPS_FALLBACK="1",
             **self._python.environment,
         )
-        command = [self._python.path, "-m", "cryomap.worker", str(self._path("job.json"))]
-        with open(self._path("errors.txt"), "w", encoding="utf-8") as errors:
+        command = [self._python.path, "-m", "cryomap.worker", str(self._files.path("job.json"))]
+        with open(self._files.path("errors.txt"), "w", encoding="utf-8") as errors:
             try:
                 self._process = process = ChildProcess(
                     command, environment=environment, folder=self._folder.name, errors=errors
@@ -160,7 +120,7 @@ class EnhanceJob(BackgroundTask):
             raise UserError(self._why_it_died(process.exit_code))
 
     def _why_it_died(self, code: int) -> str:
-        errors = self._path("errors.txt").read_text(encoding="utf-8", errors="replace").strip()
+        errors = self._files.path("errors.txt").read_text(encoding="utf-8", errors="replace").strip()
         last = errors.splitlines()[-1] if errors else ""
         if code == -getattr(signal, "SIGKILL", 9) or "MemoryError" in last:
             return (
@@ -182,7 +142,9 @@ class EnhanceJob(BackgroundTask):
         if kind == "progress":
             self._show_progress(event)
         elif kind == "result":
-            self._open(event)
+            self._take_result(event)
+        elif kind == "halves":
+            self._take_halves(event)
         elif kind == "error":
             self._failures.append(event["message"])
             if event.get("kind") == "internal":
@@ -194,42 +156,50 @@ class EnhanceJob(BackgroundTask):
 
     def _show_progress(self, event: dict) -> None:
         number, left = event["map"], event.get("seconds_left")
-        name = self.maps[number].name if not self.maps[number].deleted else "map"
+        names = self._files.names
         share = event["done"] / max(1, event["total"])
-        several = f" ({number + 1} of {len(self.maps)})" if len(self.maps) > 1 else ""
-        text = (
-            f"Enhancing {name}{several}{self._device}: {share:.0%}, {event['done']} of {event['total']} tiles"
-        )
+        several = f" ({number + 1} of {len(names)})" if len(names) > 1 else ""
+        tiles = f"{event['done']} of {event['total']} tiles"
+        text = f"Enhancing {names[number]}{several}{self._device}: {share:.0%}, {tiles}"
         if left:
             text += f", {duration(left)} left"
         now = time.monotonic()
         if now - self._told > 0.5 or share == 1:
             self._told = now
             self.session.logger.status(text, blank_after=0)
-        progress = Progress(name, (number + share) / len(self.maps), left, text)
+        progress = Progress(names[number], (number + share) / len(names), left, text)
         self.triggers.activate_trigger("progress", progress)
 
-    def _open(self, event: dict) -> None:
-        number, report = event["map"], event["report"]
-        volume = self.maps[number]
+    def _take_result(self, event: dict) -> None:
+        """Open the result; what the halves gave alone is kept until they are compared."""
+        number, answer = event["map"], self._files.read(event)
+        if self.settings.half_maps and number < 2:
+            self._half_answers.append(answer)
+            return
+        index = 0 if self.settings.half_maps else number
+        volume, report = self.maps[index], answer.report
         if volume.deleted:
             return
-        grid = event["grid"]
         result = volumes.open_result(
             self.session,
-            f"{volume.name} {report['method']}",
-            np.load(event["output"]),
-            Grid(*(_tuples(grid[key]) for key in ("shape", "step", "origin", "cell_angles", "rotation"))),
+            f"{self._files.names[number]} {report['method']}",
+            answer.values,
+            answer.grid,
             volume,
             report.get("contour_out"),
-            self._ids[number],
+            self._ids[index],
         )
         if self.settings.hide_input:
-            volume.display = False
-        Path(event["output"]).unlink()
+            for shown in self.maps if self.settings.half_maps else [volume]:
+                shown.display = False
         self.results.append(result)
-        self.reports[result] = report
+        self.reports[result], self._answers[result] = report, answer
         self.triggers.activate_trigger("result", result)
+
+    def _take_halves(self, event: dict) -> None:
+        self.halves = event["report"]
+        values, grid = self._files.read_agreement(event)
+        self._agreement = Halves(self._files.names[:2], self._half_answers, values, grid, self.halves)
 
     def finish(self) -> None:
         """Remove the temporary folder, and tell in the Log what was made and how."""
@@ -237,10 +207,25 @@ class EnhanceJob(BackgroundTask):
         self._folder.cleanup()
         logger = self.session.logger
         logger.status("")
-        if self.results:
-            logger.info(results_table(self.reports), is_html=True)
+        results = [result for result in self.results if not result.deleted]
+        if results:
+            logger.info(results_table({result: self.reports[result] for result in results}), is_html=True)
+        for result in results:
+            self._tell_trust(result)
         if self._failures and self.error is None:
             self.error = UserError("enhance: " + "; ".join(dict.fromkeys(self._failures)))
+
+    def _tell_trust(self, result: Volume) -> None:
+        """Open and tell how far a result can be trusted."""
+        answer = self._answers.pop(result)
+        group = open_trust(self.session, result, answer, self.settings, self._agreement)
+        if group is not None:
+            self.trust[result] = group
+        logger = self.session.logger
+        if text := trust_section(result, answer.report, group):
+            logger.info(text, is_html=True)
+        if group is not None and self.halves is not None:
+            logger.info(halves_section(group, self.halves), is_html=True)
 
     def _models_closed(self, _name: str, models: Sequence) -> None:
         if all(volume.deleted or volume in models for volume in self.maps):
@@ -253,7 +238,3 @@ def _parse(line: str) -> dict | None:
     except ValueError:
         return None
     return event if isinstance(event, dict) and "event" in event else None
-
-
-def _tuples(value: list) -> tuple:
-    return tuple(_tuples(item) if isinstance(item, list) else item for item in value)

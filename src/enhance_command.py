@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from html import escape
+from typing import TYPE_CHECKING
 
 from chimerax.core.commands import (
     BoolArg,
@@ -11,6 +12,7 @@ from chimerax.core.commands import (
     CmdDesc,
     EnumOf,
     FloatArg,
+    IntArg,
     JSONResult,
     ModelIdArg,
     OpenFileNameArg,
@@ -26,6 +28,9 @@ from chimerax.map import MapArg, MapsArg, Volume
 
 from .background import BackgroundTask, should_block
 
+if TYPE_CHECKING:
+    from .engine_job import EnhanceJob
+
 
 def enhance(
     session: Session,
@@ -39,6 +44,10 @@ def enhance(
     mask: Volume | None = None,
     model_id: tuple[int, ...] | None = None,
     hide_input: bool = True,
+    keep_lost: bool = False,
+    samples: int = 1,
+    color_by: str | None = None,
+    half_maps: bool = False,
     block: bool | None = None,
     return_json: bool = False,
 ) -> list[Volume] | BackgroundTask | JSONResult:
@@ -56,18 +65,37 @@ def enhance(
         mask: enhance only inside this map's contour.
         model_id: number of the result; of the group of results if there are several.
         hide_input: whether to hide the maps.
+        keep_lost: fill density that the network lost from the input.
+        samples: orientations to enhance each map in; with more than one the result is the mean.
+        color_by: color the result's surface by "support", or enhanced half maps by their "agreement".
+        half_maps: the two maps are half maps: enhance both, and their mean, which is the result.
         block: wait for the result; by default in scripts and where there's no window.
         return_json: wrap the result for REST.
 
     Returns:
         The new maps, or the running `EnhanceJob` if it isn't waited for.
     """
-    from .engine_job import EnhanceJob, EnhanceSettings
+    from .engine_job import EnhanceJob
+    from .job_files import EnhanceSettings
 
     if not volumes:
         raise UserError("enhance: no maps given; open a map first, or see its number in the Models panel")
+    if color_by == "agreement" and not half_maps:
+        raise UserError("enhance: colorBy agreement goes with halfMaps true")
     settings = EnhanceSettings(
-        method, resolution, level, weights, device, grid_spacing, mask, model_id, hide_input
+        method=method,
+        resolution=resolution,
+        level=level,
+        weights=weights,
+        device=device,
+        grid_spacing=grid_spacing,
+        mask=mask,
+        model_id=model_id,
+        hide_input=hide_input,
+        keep_lost=keep_lost,
+        samples=samples,
+        color_by=color_by,
+        half_maps=half_maps,
     )
     job = EnhanceJob(session, volumes, settings)
     wait = should_block(session, block)
@@ -77,8 +105,20 @@ def enhance(
         return answer
     if not wait:
         return JSONResult(json.dumps({"task": job.id}), answer)
-    made = [{"id": v.id_string, "name": v.name, "report": job.reports[v]} for v in job.results]
-    return JSONResult(json.dumps({"maps": made}), answer)
+    made = [_told(job, volume) for volume in job.results]
+    halves = {} if job.halves is None else {"halves": job.halves}
+    return JSONResult(json.dumps({"maps": made, **halves}), answer)
+
+
+def _told(job: EnhanceJob, volume: Volume) -> dict:
+    """A result for REST: its report, whose "trust" names the residues, and the group of its markers and maps."""
+    group = job.trust.get(volume)
+    return {
+        "id": volume.id_string,
+        "name": volume.name,
+        "report": job.reports[volume],
+        "trust_id": None if group is None else group.id_string,
+    }
 
 
 def enhance_install(
@@ -160,6 +200,10 @@ def _enhance_description() -> CmdDesc:
             ("mask", MapArg),
             ("model_id", ModelIdArg),
             ("hide_input", BoolArg),
+            ("keep_lost", BoolArg),
+            ("samples", Bounded(IntArg, min=1, max=24, name="a number of orientations from 1 to 24")),
+            ("color_by", EnumOf(("support", "agreement"))),
+            ("half_maps", BoolArg),
             ("block", BoolArg),
         ],
     )

@@ -11,6 +11,7 @@ import importlib
 import json
 import sys
 import traceback
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -21,15 +22,15 @@ def load_bundle(session, folder):
     sys.path.insert(0, folder)  # chimerax is a namespace package, found all along the path
     for name in [name for name in sys.modules if name.startswith("chimerax.map_enhance")]:
         del sys.modules[name]
-    from chimerax.core.toolshed import CommandInfo
-    from chimerax.map_enhance import bundle_api
+    from chimerax.core.toolshed.installed import _make_bundle_info
 
-    (metadata,) = Path(folder).glob("*.dist-info/METADATA")
-    for line in metadata.read_text(encoding="utf-8").splitlines():
-        part = line.removeprefix("Classifier: ").split(" :: ")
-        if part[:2] == ["ChimeraX", "Command"]:
-            command = CommandInfo(part[2], part[3:-1], part[-1])
-            bundle_api.register_command(None, command, session.logger)
+    (facts,) = Path(folder).glob("*.dist-info")
+    bundle, toolshed = _make_bundle_info(PathDistribution(facts), True, session.logger), session.toolshed
+    known = toolshed._installed_bundle_info
+    known[:] = [other for other in known if other.name != bundle.name] + [bundle]
+    # So that sessions can be saved and restored, too.
+    toolshed._installed_packages.update(dict.fromkeys(bundle.packages, bundle))
+    bundle.register(session.logger)
 
 
 def run_all(session, out, python, bundle, names):

@@ -47,6 +47,7 @@ def test_options_reach_the_engine(session):
             run(
                 session,
                 "enhance #1 method superem resolution 3.7 level 0.5 device cpu gridSpacing 0.8"
+                " keepLost true samples 3"
                 f" weights {name}",
             )
         finally:
@@ -57,6 +58,8 @@ def test_options_reach_the_engine(session):
             "device": "cpu",
             "grid_spacing": 0.8,
             "resolution": 3.7,
+            "keep_lost": True,
+            "samples": 3,
         }
     assert seen[0]["contour_in"] == 0.5
 

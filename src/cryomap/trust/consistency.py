@@ -187,8 +187,9 @@ def local_scale(
 def local_correlation(comparison: Comparison) -> np.ndarray:
     """Pearson correlation of input and result in a Gaussian window two resolutions wide, float32 (z, y, x).
 
-    Only what was not masked away counts. The noise's variance is added below the root, so that empty solvent
-    gives 0 rather than chance.
+    Only what was not masked away counts. Where the result varies less than half as much as the input's noise,
+    correlation with it would be chance: a quarter of the noise's variance is added to the result's, so that empty
+    solvent gives about 0.
     """
     c, width = comparison, WINDOW * comparison.resolution
     weight = window_mean(c.inside.astype(np.float32), c.grid, width).clip(1e-3)
@@ -199,8 +200,9 @@ def local_correlation(comparison: Comparison) -> np.ndarray:
     a, b = mean(c.observed), mean(c.explained)
     covariance = mean(c.observed * c.explained) - a * b
     variances = (mean(c.observed**2) - a * a).clip(0), (mean(c.explained**2) - b * b).clip(0)
-    floor = np.float32(max(c.noise, 1e-3 * c.level, 1e-30)) ** 2
-    correlation = covariance / np.sqrt((variances[0] + floor) * (variances[1] + floor))
+    least = np.float32(max(1e-3 * c.level, 1e-30)) ** 2
+    floor = max(least, np.float32(0.5 * c.noise) ** 2)
+    correlation = covariance / np.sqrt((variances[0] + least) * (variances[1] + floor))
     return np.where(c.inside, correlation, 0).clip(-1, 1).astype(np.float32)
 
 

@@ -11,6 +11,7 @@ from scipy import ndimage
 from ..assess.fourier import Curve, reflections, resolution_at, shell_correlation
 from ..density import DensityMap, resample
 from ..errors import InputError
+from ..grid import Grid
 from .consistency import window_mean
 
 WARNING = (
@@ -87,19 +88,23 @@ def compare_halves(
 
 def require_halves(first: DensityMap, second: DensityMap) -> None:
     """Raise InputError unless two half maps have the same grid."""
-    one, other = first.grid, second.grid
-    same = one.shape == other.shape and all(
-        np.allclose(getattr(one, key), getattr(other, key), atol=1e-3)
+    require_same_grid(first.grid, second.grid, (first.name, second.name))
+
+
+def require_same_grid(first: Grid, second: Grid, names: tuple[str, str]) -> None:
+    """Raise InputError, with the maps' names, unless the grids of two half maps are the same."""
+    same = first.shape == second.shape and all(
+        np.allclose(getattr(first, key), getattr(second, key), atol=1e-3)
         for key in ("step", "origin", "cell_angles", "rotation")
     )
     if not same:
         sizes = [
             f"{' x '.join(map(str, g.size))} voxels of {' x '.join(f'{s:.4g}' for s in g.step)} A at "
             f"{', '.join(f'{x:.4g}' for x in g.origin)}"
-            for g in (one, other)
+            for g in (first, second)
         ]
         raise InputError(
-            f"{first.name} and {second.name}: half maps of one reconstruction have one grid; "
+            f"{names[0]} and {names[1]}: half maps of one reconstruction have one grid; "
             f"these have {sizes[0]}, and {sizes[1]}"
         )
 

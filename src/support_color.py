@@ -1,0 +1,25 @@
+"""Coloring an enhanced map by how far its input, or the agreement of half maps, supports it."""
+
+from __future__ import annotations
+
+from chimerax.core.commands import run
+from chimerax.core.session import Session
+from chimerax.map import Volume
+
+# Correlation and color: red where the result has nothing to rest on.
+PALETTE = ((0.0, "#b2182b"), (0.4, "#f4a582"), (0.7, "#f7f7f7"), (1.0, "#4393c3"))
+
+
+def color_by(session: Session, result: Volume, values: Volume) -> None:
+    """Color the surface of a map by another map's values, 0 to 1, and show the key.
+
+    ChimeraX does it, so it follows the contour level and is in sessions.
+    """
+    result.update_drawings()
+    if not any(len(surface.vertices) for surface in result.surfaces if surface.vertices is not None):
+        session.logger.warning(f"{result} is not shown as a surface, so it wasn't colored by {values.name}")
+        return
+    palette = ":".join(f"{value:g},{color}" for value, color in PALETTE)
+    run(session, f"color sample #{result.id_string} map #{values.id_string} palette {palette}")
+    labels = " ".join(f"{color}:{value:g}" for value, color in PALETTE)
+    run(session, f"key {labels} fontSize 16 ticks true")

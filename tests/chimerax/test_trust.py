@@ -1,0 +1,317 @@
+"""What comes with an enhanced map: lost and invented density, support, samples, half maps."""
+
+import contextlib
+import json
+import re
+import tempfile
+from unittest import mock
+
+import numpy as np
+from chimerax.core.commands import run
+from chimerax.geometry import rotation, translation
+from support import leftovers, open_map, tilted, use_fake_engine, user_error
+from test_engine import need_weights
+from test_mapcc import open_model
+
+PLACE = rotation((0, 1, 1), 30) * translation((5, 6, 7))
+
+
+@contextlib.contextmanager
+def log(session):
+    """What is told in the Log, as a list."""
+    told, info = [], session.logger.info
+    with mock.patch.object(
+        session.logger, "info", lambda text, *args, **kw: (told.append(text), info(text, *args, **kw))
+    ):
+        yield told
+
+
+def lossy(session, options="", name="lossy", **grid):
+    """A map, enhanced with losses: the map, the result, its group, and what the Log told of trust."""
+    from chimerax.map_enhance.trust_model import trust_of
+
+    use_fake_engine()
+    volume = open_map(session, name=name, **grid)
+    volume.position = PLACE
+    with log(session) as told:
+        (result,) = run(session, f"enhance {volume.atomspec} {options}")
+    section = "".join(text for text in told if "support by the input" in text)
+    return volume, result, trust_of(session, result), section
+
+
+def links(text):
+    return re.findall(r'href="cxcmd:([^"]*)"', text)
+
+
+def densest(volume):
+    """Where a map's largest value is, in the scene."""
+    z, y, x = np.unravel_index(np.argmax(volume.full_matrix()), volume.full_matrix().shape)
+    return volume.scene_position * (volume.data.ijk_to_xyz_transform * np.array([x, y, z], float))
+
+
+def test_markers_are_where_density_was_lost(session):
+    volume, result, group, _ = lossy(session, origin=(3, -2, 5), rotation=tilted(), step=(1.1, 1.2, 1.3))
+    lost, invented = group.part("lost"), group.part("invented")
+    assert lost.name == "lost density (1)" and invented.name == "invented density (1)"
+    (marker,) = lost.atoms
+    assert np.linalg.norm(marker.scene_coord - densest(volume)) < 0.01
+    assert abs(marker.density_volume - 3 * 1.1 * 1.2 * 1.3) < 1e-3 and marker.density_peak == 7.5
+    assert marker.density_share == 0.8
+    corner = volume.scene_position * np.array([3, -2, 5])
+    assert np.linalg.norm(invented.atoms[0].scene_coord - corner) < 0.01
+    assert result.id == (2,) and group.id == (3,)
+
+
+def test_log_names_and_links(session):
+    model = open_model(session)
+    volume, result, *_ = lossy(session)
+    model.position = translation(densest(volume) - model.atoms[4].coord - (0.5, 0, 0))
+    run(session, f"close #{result.id_string}")
+    with log(session) as told:
+        answer = run(session, "enhance #2", return_json=True)
+    section = "".join(told)
+    assert "1 region lost" in section and "1 region invented" in section and "80 % gone" in section
+    atom = model.atoms[4]
+    region = json.loads(answer.json_value)["maps"][0]["report"]["trust"]["lost"][0]
+    assert region["nearest"] == f"#1/A:{atom.residue.number} ALA" and abs(region["distance"] - 0.5) < 0.01
+    group_id = json.loads(answer.json_value)["maps"][0]["trust_id"]
+    (there,) = [link for link in links(section) if link.startswith(f"view #{group_id}.1:1 ")]
+    run(session, there)
+    view = session.main_view
+    to_camera = view.camera.position.inverse() * densest(volume)
+    assert np.linalg.norm(to_camera[:2]) < 0.1 and -100 < to_camera[2] < 0
+    assert view.clip_planes.find_plane("near") is not None
+    (residue,) = [link for link in links(section) if link.startswith("view #1/A:1;")]
+    run(session, residue)
+    from chimerax.atomic import selected_atoms
+
+    assert {a.residue.number for a in selected_atoms(session)} == {atom.residue.number}
+
+
+def test_nothing_noisy_if_nothing_was_lost(session):
+    *_, group, section = lossy(session, name="fine")
+    assert group is None and "no density was lost or invented" in section and "<table" not in section
+    assert links(section) == []
+    assert [model.name for model in session.models.list() if model.id == (3,)] == []
+    answer = run(session, "enhance #1", return_json=True)
+    told = json.loads(answer.json_value)["maps"][0]
+    assert told["trust_id"] is None and told["report"]["trust"]["lost"] == []
+
+
+def test_color_by_support(session):
+    _, result, group, _ = lossy(session, "colorBy support", name="fine", origin=(3, -2, 5))
+    support = group.part("support")
+    assert not support.display and support.data.size == result.data.size
+    assert np.allclose(support.scene_position.matrix, result.scene_position.matrix)
+    assert np.allclose(
+        support.data.ijk_to_xyz_transform.matrix, result.data.ijk_to_xyz_transform.matrix, atol=1e-5
+    )
+    check_colors(result)
+    (key,) = [model for model in session.models.list() if model.name == "Color key"]
+    assert [label for _, label in key.rgbas_and_labels][-1] == "1"
+    # The color follows the contour.
+    before = len(result.surfaces[0].vertices)
+    run(session, f"volume {result.atomspec} level 0.6")
+    result.update_drawings()
+    assert len(result.surfaces[0].vertices) != before
+    check_colors(result)
+
+
+def check_colors(result):
+    """The fake engine's support falls along x: blue at its beginning, red at its end."""
+    (surface,) = result.surfaces
+    assert len(surface.vertex_colors) == len(surface.vertices)
+    x, color = surface.vertices[:, 0], surface.vertex_colors.astype(int)
+    first, last = color[x < np.quantile(x, 0.05)].mean(axis=0), color[x > np.quantile(x, 0.95)].mean(axis=0)
+    assert first[2] > first[0] and last[0] > last[2] + 30, (first, last)
+
+
+def test_color_of_what_is_no_surface(session):
+    use_fake_engine()
+    volume = open_map(session)
+    run(session, "volume #1 style image")
+    volume.update_drawings()
+    (result,) = run(session, "enhance #1 colorBy support")
+    assert result.showing_image()
+
+
+def test_standard_deviation(session):
+    _, result, group, _ = lossy(session, "samples 4", name="fine")
+    deviation = group.part("standard deviation")
+    assert not deviation.display and np.all(deviation.full_matrix() == 0.25)
+    assert np.allclose(deviation.data.ijk_to_xyz_transform.matrix, result.data.ijk_to_xyz_transform.matrix)
+
+
+def test_what_was_filled_is_said(session):
+    *_, section = lossy(session, "keepLost true")
+    assert "has been filled from the input" in section
+
+
+def test_samples_are_1_to_24(session):
+    open_map(session)
+    for number, limit in ((0, "1"), (25, "24")):
+        with user_error("samples", f"equal to {limit}"):
+            run(session, f"enhance #1 samples {number}")
+
+
+def test_group_closes_and_moves_with_the_result(session):
+    volume, result, group, _ = lossy(session, "colorBy support")
+    assert np.allclose(group.scene_position.matrix, PLACE.matrix)
+    run(session, f"move x 10 models {result.atomspec}")
+    assert np.allclose(group.part("lost").scene_position.matrix, result.scene_position.matrix)
+    run(session, f"close {result.atomspec}")
+    assert group.deleted and volume in session.models
+    _, second, other, _ = lossy(session)
+    run(session, f"close {other.atomspec}")
+    assert not second.deleted
+
+
+def test_a_closed_model_leaves_no_handlers(session):
+    *_, group, _ = lossy(session)
+    run(session, "close session")
+    assert group.deleted and group._handlers == []
+    volume = open_map(session)
+    volume.position = PLACE
+    run(session, "close session")
+
+
+def test_session(session):
+    from chimerax.map_enhance.trust_model import TrustModel, trust_of
+
+    volume, _, group, section = lossy(session, "colorBy support samples 2", origin=(3, -2, 5))
+    place, link = densest(volume), links(section)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        run(session, f"save {folder}/a.cxs")
+        run(session, "close session")
+        run(session, f"open {folder}/a.cxs")
+    (restored,) = session.models.list(type=TrustModel)
+    assert restored is not group and restored.facts["lost"][0]["volume"] == group.facts["lost"][0]["volume"]
+    assert trust_of(session, restored.result) is restored and restored.result.name == "lossy superem"
+    assert [model.name for model in restored.child_models()] == [
+        "lost density (1)",
+        "invented density (1)",
+        "standard deviation of 2",
+        "support",
+    ]
+    (marker,) = restored.part("lost").atoms
+    assert marker.density_peak == 7.5 and marker.density_share == 0.8
+    assert np.linalg.norm(marker.scene_coord - place) < 0.01
+    restored.result.update_drawings()
+    check_colors(restored.result)
+    assert not restored.part("support").display
+    run(session, link)
+    run(session, f"close {restored.result.atomspec}")
+    assert restored.deleted
+
+
+def halves(session, second="half 2", **grid):
+    use_fake_engine()
+    maps = [open_map(session, name="lossy half 1", **grid), open_map(session, name=second, seed=2, **grid)]
+    for volume in maps:
+        volume.position = PLACE
+    return maps
+
+
+def test_half_maps(session):
+    from chimerax.map_enhance.trust_model import trust_of
+
+    first, second = halves(session, origin=(3, -2, 5))
+    with log(session) as told:
+        answer = run(session, "enhance #1 #2 halfMaps true colorBy agreement", return_json=True)
+    (result,) = answer.python_value
+    mean = (first.full_matrix() + second.full_matrix()) / 2
+    assert np.allclose(result.full_matrix(), mean) and result.name == "lossy half 1 + half 2 superem"
+    assert not first.display and not second.display
+    group = trust_of(session, result)
+    names = [model.name for model in group.child_models()]
+    assert {"lossy half 1 alone", "half 2 alone", "agreement of the halves"} <= set(names)
+    assert np.array_equal(group.part("half 2 alone").full_matrix(), second.full_matrix())
+    assert not group.part("half 2 alone").display
+    (marker,) = group.part("disagreement").atoms
+    assert np.linalg.norm(marker.scene_coord - PLACE * np.array([3, -2, 5])) < 0.01
+    text = "".join(told)
+    assert "half maps 4.00" in text and "enhanced halves nowhere" in text and "must not be quoted" in text
+    (there,) = [link for link in links(text) if f"{group.part('disagreement').atomspec}:1 " in link]
+    run(session, there)
+    told = json.loads(answer.json_value)
+    assert told["halves"]["d_before"] == 4 and len(told["maps"]) == 1
+    colors = result.surfaces[0].vertex_colors
+    assert len(np.unique(colors, axis=0)) == 1  # the fake halves agree alike everywhere
+
+
+def test_half_maps_that_are_none(session):
+    halves(session)
+    open_map(session, name="another size", shape=(20, 28, 32))
+    open_map(session, name="another place", origin=(1, 2, 3))
+    with user_error("two half maps", "not 1"):
+        run(session, "enhance #1 halfMaps true")
+    with user_error("two half maps", "not 3"):
+        run(session, "enhance #1-3 halfMaps true")
+    with user_error("one grid", "32 x 28 x 20", "another size"):
+        run(session, "enhance #1 #3 halfMaps true")
+    with user_error("one grid", "1, 2, 3"):
+        run(session, "enhance #1 #4 halfMaps true")
+    run(session, "move x 5 models #2")
+    with user_error("moved against each other"):
+        run(session, "enhance #1 #2 halfMaps true")
+    with user_error("colorBy agreement", "halfMaps"):
+        run(session, "enhance #1 colorBy agreement")
+    assert leftovers() == []
+
+
+def test_half_map_that_fails(session):
+    halves(session, second="bad half 2")
+    with user_error("bad half 2", "constant"):
+        run(session, "enhance #1 #2 halfMaps true")
+    assert leftovers() == []
+
+
+def test_several_maps_keep_their_numbers(session):
+    use_fake_engine()
+    for seed in (1, 2):
+        open_map(session, name=f"lossy {seed}", seed=seed)
+    results = run(session, "enhance #1,2")
+    from chimerax.map_enhance.trust_model import trust_of
+
+    assert [result.id for result in results] == [(3,), (4,)]
+    assert [trust_of(session, result).id for result in results] == [(5,), (6,)]
+
+
+def test_real_engine(session):
+    from chimerax.map_enhance.trust_model import trust_of
+
+    need_weights("superem")
+    volume = open_map(session, name="sample", shape=(36, 40, 44), level=0.35, rotation=tilted())
+    volume.position = PLACE
+    command = "enhance #1 method superem resolution 4 device cpu samples 2 colorBy support"
+    answer = run(session, command, return_json=True)
+    (result,) = answer.python_value
+    trust = json.loads(answer.json_value)["maps"][0]["report"]["trust"]
+    assert 0 < trust["consistency"] <= 1 and trust["resolution"] == 4
+    group = trust_of(session, result)
+    support, deviation = group.part("support"), group.part("standard deviation")
+    for extra in (support, deviation):
+        assert np.allclose(
+            (extra.scene_position * extra.data.ijk_to_xyz_transform).matrix,
+            (volume.scene_position * volume.data.ijk_to_xyz_transform).matrix,
+            atol=1e-4,
+        )
+    values = support.full_matrix()
+    assert values.max() <= 1 and values[volume.full_matrix() > 0.5].mean() > values[0, 0, 0] + 0.3
+    assert deviation.full_matrix().min() >= 0 and deviation.full_matrix().max() > 0
+    assert len(result.surfaces[0].vertex_colors) == len(result.surfaces[0].vertices)
+    markers = group.part("lost")
+    assert (0 if markers is None else len(markers.atoms)) == len(trust["lost"])
+
+
+def test_real_half_maps(session):
+    need_weights("superem")
+    random = np.random.default_rng(1)
+    for number in (1, 2):
+        volume = open_map(session, name=f"half {number}", shape=(32, 32, 32), level=0.35)
+        volume.data.array[:] += random.normal(0, 0.03, (32, 32, 32))
+        volume.data.values_changed()
+    answer = run(session, "enhance #1 #2 halfMaps true method superem device cpu", return_json=True)
+    told = json.loads(answer.json_value)["halves"]
+    before, after = (np.mean(told["fsc"][key]["fsc"]) for key in ("before", "after"))
+    assert after > before
