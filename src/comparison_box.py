@@ -20,8 +20,10 @@ from .mapcc_command import Comparison
 from .plot_data import PlotData, plot_data
 from .plots import pages
 from .residue_values import residue_spec
-from .result_rows import groups
+from .result_rows import Group, Row, groups, trust_groups
 from .results_view import ResultsView
+from .trust_markers import go_there, marker_spec
+from .trust_model import trust_of
 
 _NOTHING = {"no_value_menu_text": "none", "no_value_button_text": "none"}
 
@@ -114,7 +116,7 @@ class ComparisonBox(QWidget):
             self._link = None
 
     def show_result(self, result: Volume) -> None:
-        """Take a new result; compare it if there is a model."""
+        """Take a new result; tell what was lost, and compare it if there is a model."""
         self.result_menu.value = result
         self.fader.blockSignals(True)
         self.fader.setValue(100)
@@ -122,6 +124,16 @@ class ComparisonBox(QWidget):
         self.pages.hide()
         if self.model_menu.value is not None:
             self.compare()
+        elif found := self._trust_groups():
+            pair = self._pair()
+            self.results.show_groups(found, [f"#{volume.id_string}" for volume in pair])
+            self._show(PlotData())
+
+    def _trust_groups(self) -> list[Group]:
+        """What was lost and invented, if the pair is a result and its input's."""
+        pair = self._pair()
+        group = None if pair is None else trust_of(self._session, pair[1])
+        return [] if group is None else trust_groups(group.facts)
 
     def command(self) -> str:
         """The command `mapcc` with what is chosen.
@@ -147,7 +159,7 @@ class ComparisonBox(QWidget):
 
     def _show_figures(self, found: Comparison) -> None:
         names = [f"#{volume.id_string}" for volume in found.volumes]
-        self.results.show_groups(groups(found.report), names)
+        self.results.show_groups([*self._trust_groups(), *groups(found.report)], names)
         self._show(plot_data("", found.volumes, found.residues, found.report))
 
     def _show(self, plots: PlotData) -> None:
@@ -162,13 +174,23 @@ class ComparisonBox(QWidget):
             self.pages.addTab(page, title)
         self.pages.show()
 
-    def _go_to(self, index: int) -> None:
+    def _go_to(self, row: Row) -> None:
+        if row.region is not None:
+            self._go_to_region(*row.region)
+            return
         residues = self._plots.residues
         if residues is None or len(residues) != self._residue_count:  # atoms were deleted since
             return
-        spec = residue_spec(residues[index])
+        spec = residue_spec(residues[row.residue])
         run(self._session, f"select {spec}")
         run(self._session, f"view {spec}")
+
+    def _go_to_region(self, kind: str, number: int) -> None:
+        result = self.result_menu.value
+        group = None if result is None else trust_of(self._session, result)
+        spec = None if group is None else marker_spec(group, kind, number)
+        if spec is not None:  # else it was closed since
+            run(self._session, go_there(spec))
 
     def snapshot(self) -> dict:
         """What a session keeps."""

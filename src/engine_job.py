@@ -21,6 +21,7 @@ from .engine_python import ENGINE_FOLDER, find_python
 from .enhance_report import duration, results_table
 from .job_files import Answer, EnhanceSettings, JobFiles
 from .open_trust import Halves, open_trust
+from .plot_data import halves_plot
 from .trust_html import halves_section, trust_section
 from .trust_model import TrustModel
 
@@ -226,6 +227,10 @@ class EnhanceJob(BackgroundTask):
             logger.info(text, is_html=True)
         if group is not None and self.halves is not None:
             logger.info(halves_section(group, self.halves), is_html=True)
+            if self.session.ui.is_gui:
+                from .plot_panel import show_plots
+
+                show_plots(self.session, halves_plot(result.name, self.halves))
 
     def _models_closed(self, _name: str, models: Sequence) -> None:
         if all(volume.deleted or volume in models for volume in self.maps):

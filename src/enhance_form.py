@@ -45,7 +45,7 @@ class Line(QLabel):
 
 
 class EnhanceForm(QWidget):
-    """Map, resolution, method and mask; device, contour level, grid spacing and weights on request."""
+    """Map, resolution, method and mask; device, contour level, samples, weights and the like on request."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -85,7 +85,13 @@ class EnhanceForm(QWidget):
         self.device, self.hide_input = row.values
         (self.level,) = EntriesRow(area, "Contour level of the input", 0.0, "(blank: as shown)").values
         (self.spacing,) = EntriesRow(area, "Voxel size of the result", 0.0, "Å (blank: the method's)").values
-        self.level.value = self.spacing.value = None
+        row = EntriesRow(area, False, "Fill lost density from the input", "   ", False, "Color by support")
+        self.keep_lost, self.color_by_support = row.values
+        row.frame.setToolTip(
+            "Support: how well the result agrees with the input, place by place; lost density is listed either way"
+        )
+        (self.samples,) = EntriesRow(area, "Mean of", 0, "orientations (blank: one)").values
+        self.level.value = self.spacing.value = self.samples.value = None
         self.weights, *_ = EntriesRow(area, "Weights file", "", ("Browse...", self._browse)).values
         self.weights.pixel_width = 170
 
@@ -127,9 +133,25 @@ class EnhanceForm(QWidget):
             parts.append(f"mask {self.mask_menu.value.atomspec}")
         if not self.hide_input.value:
             parts.append("hideInput false")
+        if self.keep_lost.value:
+            parts.append("keepLost true")
+        parts += _number("samples", self.samples)
+        if self.color_by_support.value:
+            parts.append("colorBy support")
         return " ".join(parts)
 
-    _KEPT = ("resolution", "method", "device", "level", "spacing", "weights", "hide_input")
+    _KEPT = (
+        "resolution",
+        "method",
+        "device",
+        "level",
+        "spacing",
+        "weights",
+        "hide_input",
+        "keep_lost",
+        "samples",
+        "color_by_support",
+    )
 
     def snapshot(self) -> dict:
         """What a session keeps."""
@@ -144,7 +166,8 @@ class EnhanceForm(QWidget):
     def restore(self, data: dict) -> None:
         """Set the inputs from `snapshot`."""
         for name in self._KEPT:
-            getattr(self, name).value = data[name]
+            if name in data:
+                getattr(self, name).value = data[name]
         self.map_menu.value, self.mask_menu.value = data["map"], data["mask"]
         self.toggle_options(data["options_shown"])
 

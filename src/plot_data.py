@@ -84,6 +84,16 @@ def plot_data(title: str, volumes: Sequence[Volume], residues: Residues | None, 
     return PlotData(title, curves, residues, values, _class_scores(volumes, report))
 
 
+def halves_plot(title: str, halves: dict) -> PlotData:
+    """The Fourier shell correlation of half maps before and after enhancement, as the engine tells it."""
+    labels = {"before": "half maps", "after": "enhanced halves (not a resolution)"}
+    curves = [
+        FscCurve(label, number, False, halves["fsc"][key]["d"], halves["fsc"][key]["fsc"])
+        for number, (key, label) in enumerate(labels.items())
+    ]
+    return PlotData(title, curves)
+
+
 def _class_scores(volumes: Sequence[Volume], report: Report) -> dict[str, dict[str, np.ndarray]]:
     if "classes" not in report.metrics or report.model is None:
         return {}

@@ -21,6 +21,7 @@ class Row:
         digits: behind the decimal point.
         residue: index of the residue it belongs to, if it belongs to one.
         marks: what became worse than in the first map, in words.
+        region: "lost" or "invented" and the number of the region it belongs to, if it belongs to one.
     """
 
     label: str
@@ -29,6 +30,12 @@ class Row:
     digits: int = 3
     residue: int | None = None
     marks: tuple[str, ...] = ()
+    region: tuple[str, int] | None = None
+
+    @property
+    def is_link(self) -> bool:
+        """Whether there is a place to go to."""
+        return self.residue is not None or self.region is not None
 
     def text(self, number: int) -> str:
         """The value in a map."""
@@ -142,6 +149,30 @@ def _cubes(report: Report) -> Iterator[Row]:
         shares = [scores.cube_comparison.improved for scores in report.maps[1:]]
         percent = (_finite(share) and 100 * share for share in shares)
         yield Row("improved cubes (%)", (None, *percent), digits=1)
+
+
+def trust_groups(trust: dict) -> list[Group]:
+    """What was lost and invented, in the engine's words: the share of the density that input and result have."""
+    found = [
+        Group(
+            "Lost density: share that is left",
+            [_region("lost", *item) for item in enumerate(trust["lost"], 1)],
+        ),
+        Group(
+            "Invented density: share that was there",
+            [_region("invented", *item) for item in enumerate(trust["invented"], 1)],
+        ),
+    ]
+    return [group for group in found if group.rows]
+
+
+def _region(kind: str, number: int, region: dict) -> Row:
+    spec, _, name = region.get("nearest", "").rpartition(" ")
+    near = f"{name} {spec}" if spec else ", ".join(f"{x:.0f}" for x in region["center"])
+    label = f"{number}: {near}, {region['volume']:.0f} Å³, {region['peak_sigma']:.1f} σ"
+    rest = 1 - region["share"]
+    values = (1.0, rest) if kind == "lost" else (rest, 1.0)
+    return Row(label, values, digits=2, marks=(kind,), region=(kind, number))
 
 
 def residue_values(scores: MapScores) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The table of figures in the panel "Enhance Map": before, after, change; ligands to click on."""
+"""The table of figures in the panel "Enhance Map": before, after, change; ligands and regions to click on."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from Qt.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
 from .result_rows import Group, Row
 
 LOST = QColor(192, 0, 0)
-_RESIDUE = Qt.ItemDataRole.UserRole
+_ROW = Qt.ItemDataRole.UserRole
 
 
 class ResultsView(QTreeWidget):
-    """Groups of rows; what belongs to a residue is a link."""
+    """Groups of rows; what belongs to a residue or a region is a link."""
 
-    def __init__(self, go_to: Callable[[int], None]) -> None:
+    def __init__(self, go_to: Callable[[Row], None]) -> None:
         """Make an empty table.
 
         Args:
-            go_to: called with a residue's index when its row is clicked.
+            go_to: called with the row when a link is clicked.
         """
         super().__init__()
         self._go_to = go_to
@@ -63,8 +63,8 @@ class ResultsView(QTreeWidget):
         item = QTreeWidgetItem([row.label, row.text(0), row.text(1), row.change(1)])
         for column in range(1, 4):
             item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        if row.residue is not None:
-            item.setData(0, _RESIDUE, row.residue)
+        if row.is_link:
+            item.setData(0, _ROW, row)
             item.setToolTip(0, "; ".join((*row.marks, "click to go there")))
             link = QFont(self.font())
             link.setUnderline(True)
@@ -75,9 +75,9 @@ class ResultsView(QTreeWidget):
         return item
 
     def _clicked(self, item: QTreeWidgetItem, _column: int) -> None:
-        index = item.data(0, _RESIDUE)
-        if index is not None:
-            self._go_to(index)
+        row = item.data(0, _ROW)
+        if row is not None:
+            self._go_to(row)
 
     def snapshot(self) -> dict:
         """What a session keeps."""

@@ -122,10 +122,12 @@ def test_options_become_the_command(session):
         write(form.level.widget, "0.25")
         write(form.spacing.widget, "1.1")
         write(form.weights.widget, "/some where/w.safetensors")
-        click(form.hide_input.widget, 8, form.hide_input.widget.height() / 2)
+        write(form.samples.widget, "3")
+        for box in (form.hide_input, form.keep_lost, form.color_by_support):
+            click(box.widget, 8, box.widget.height() / 2)
         assert form.command() == (
             'enhance #2 method cryosamu level 0.25 weights "/some where/w.safetensors" device cpu'
-            " gridSpacing 1.1 mask #1 hideInput false"
+            " gridSpacing 1.1 mask #1 hideInput false keepLost true samples 3 colorBy support"
         )
 
 
@@ -196,6 +198,33 @@ def test_lost_ligand_is_red_and_clicked(session):
         click(view.viewport(), place.x(), place.y())
         assert "select #1/A:101" in commands and "view #1/A:101" in commands
         assert {atom.residue.name for atom in selected(session)} == {"XYZ"}
+
+
+def test_lost_density_is_red_and_clicked(session):
+    """Without a model the page of figures has it alone; with one, it comes first."""
+    from chimerax.map_enhance.results_view import LOST
+
+    open_map(session, name="lossy map")
+    with panel(session) as (shown, commands):
+        click(shown.enhance_button)
+        comparison = shown.comparison
+        wait(session, lambda: comparison.pages.isVisible(), 60)
+        view = comparison.results
+        assert titles(comparison.pages) == ["Figures"]
+        names = [view.topLevelItem(number).text(0) for number in range(view.topLevelItemCount())]
+        assert names == ["Lost density: share that is left", "Invented density: share that was there"]
+        lost = view.topLevelItem(0).child(0)
+        assert [lost.text(column) for column in (1, 2, 3)] == ["1.00", "0.20", "-0.80"]
+        assert lost.foreground(0).color() == LOST and "7.5 σ" in lost.text(0)
+        place = view.visualItemRect(lost).center()
+        click(view.viewport(), place.x(), place.y())
+        assert commands[-2:] == [
+            "view #3.1:1 clip false pad 0.75",
+            "clip near -7 far 12 position #3.1:1",
+        ] or (commands[-1] == "view #3.1:1 clip false pad 0.75; clip near -7 far 12 position #3.1:1")
+        run(session, "close #3")
+        view.itemClicked.emit(lost, 0)
+        assert "#3.1" not in commands[-1]
 
 
 def test_links_after_atoms_were_deleted(session):
