@@ -1,4 +1,4 @@
-"""The command line: `python -m cryomap enhance`, `mapcc` (in mapcc_cli.py) and `info`."""
+"""The command line: `python -m cryomap enhance` (in enhance_cli.py), `mapcc` (in mapcc_cli.py) and `info`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import __version__, halves_cli, mapcc_cli
+from . import __version__, enhance_cli, mapcc_cli
 from .errors import InputError
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        options.run(options)
+        return options.run(options) or OK
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -40,7 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     finally:
         logger.removeHandler(handler)
-    return OK
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,95 +47,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    enhance = commands.add_parser("enhance", help="enhance a map with a neural network")
-    enhance.add_argument("maps", nargs="+", metavar="MAP", help="MRC/CCP4 map, plain or .gz")
-    enhance.add_argument("-o", "--output", required=True, help="map to write (.mrc, .map or .mrc.gz)")
-    enhance.add_argument("--method", choices=("superem", "cryosamu"), help="default: by resolution")
-    enhance.add_argument("--resolution", type=float, metavar="A", help="of the map; chooses the method")
-    enhance.add_argument("--contour", type=float, metavar="LEVEL", help="level at which you look at the map")
-    enhance.add_argument("--weights", metavar="FILE", help="instead of the bundled ones")
-    enhance.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="default: auto")
-    enhance.add_argument("--grid-spacing", type=float, metavar="A", help="of the result")
-    enhance.add_argument("--mask", metavar="MAP", help="enhance only where this map is above 0")
-    enhance.add_argument(
-        "--keep-lost", action="store_true", help="blend the input into density that the network lost"
-    )
-    enhance.add_argument(
-        "--samples",
-        type=int,
-        default=1,
-        metavar="N",
-        help="mean and deviation (OUTPUT_sd) over N orientations",
-    )
-    enhance.add_argument(
-        "--half-maps", action="store_true", help="enhance two half maps alone and together, and compare"
-    )
-    enhance.add_argument("--json", action="store_true", help="print what was done as a JSON object")
-    enhance.set_defaults(run=_enhance)
-
+    enhance_cli.add_parser(commands)
     mapcc_cli.add_parser(commands)
 
     info = commands.add_parser("info", help="device, versions and bundled weights")
     info.add_argument("--json", action="store_true", help="print it as a JSON object")
     info.set_defaults(run=_info)
     return parser
-
-
-def _enhance(options: argparse.Namespace) -> None:
-    from .density import read_map, require_writable, write_map
-    from .enhance.check import require_resolution
-
-    if len(options.maps) > 1 and not options.half_maps:
-        raise InputError(f"{len(options.maps)} maps given; one at a time, or two half maps with --half-maps")
-    (path, *_) = options.maps
-    require_writable(options.output, keep=path)
-    if options.resolution is not None:
-        require_resolution(options.resolution)
-    density, *others = map(read_map, options.maps)
-    mask = read_map(options.mask) if options.mask else None
-    if options.half_maps:
-        halves_cli.require_half_maps(options, [density, *others])
-
-    from .enhance.methods import choose_method, load_method
-    from .enhance.trusted import enhance_trusted
-
-    name = options.method
-    if name is None and options.weights is None:
-        name, reason = choose_method(options.resolution)
-        logging.getLogger(__name__).info(reason)
-    method = load_method(name, options.weights, options.device)
-    progress = _show_progress if sys.stderr.isatty() else None
-    if options.half_maps:
-        halves_cli.enhance_half_maps(options, [density, *others], mask, method, progress)
-        return
-    done = enhance_trusted(
-        density,
-        method,
-        options.contour,
-        mask,
-        options.grid_spacing,
-        progress,
-        resolution=options.resolution,
-        keep=options.keep_lost,
-        samples=options.samples,
-    )
-    write_map(done.result, options.output)
-    if done.deviation is not None:
-        write_map(done.deviation, halves_cli.beside(options.output, "_sd"))
-    report = done.report
-    if options.json:
-        print(json.dumps({"input": path, "output": options.output, **done.to_dict()}))
-    else:
-        print(
-            f"{options.output}: {report.method}, {report.tiles_run} of {report.tiles_total} tiles in "
-            f"{report.seconds:.1f} s on {report.device} ({report.precision}); "
-            f"contour {report.contour_in:.4g} -> {report.contour_out:.4g}"
-        )
-
-
-def _show_progress(done: int, total: int, seconds_left: float) -> None:
-    end = "\n" if done == total else ""
-    print(f"\rtile {done} of {total}, {seconds_left:.0f} s left   ", end=end, file=sys.stderr, flush=True)
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .density import DensityMap, require_writable, write_map
+from .enhance.files import beside
 from .errors import InputError
 from .trust.halves import HalfMaps, require_halves
 
@@ -84,9 +85,3 @@ def summary(output: str, found: HalfMaps) -> str:
         f"{output}: FSC of the half maps falls below 0.143 at {before}, of the enhanced halves at {after}; "
         f"{count} region{'' if count == 1 else 's'} where the enhanced halves disagree\n{found.warning}"
     )
-
-
-def beside(path: str, suffix: str) -> Path:
-    """The path with a suffix before its extensions: map.mrc.gz becomes map_half1.mrc.gz."""
-    name, dot, rest = Path(path).name.partition(".")
-    return Path(path).with_name(f"{name}{suffix}{dot}{rest}")
