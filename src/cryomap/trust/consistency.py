@@ -187,9 +187,9 @@ def local_scale(
 def local_correlation(comparison: Comparison) -> np.ndarray:
     """Pearson correlation of input and result in a Gaussian window two resolutions wide, float32 (z, y, x).
 
-    Only what was not masked away counts. Where the result varies less than half as much as the input's noise,
-    correlation with it would be chance: a quarter of the noise's variance is added to the result's, so that empty
-    solvent gives about 0.
+    Only what was not masked away counts. Where the result varies much less than the input's noise, correlation
+    with it would be chance: a quarter of the noise's variance is added to the result's (and a hundredth to the
+    input's, which has its noise already), so that empty solvent gives about 0.
     """
     c, width = comparison, WINDOW * comparison.resolution
     weight = window_mean(c.inside.astype(np.float32), c.grid, width).clip(1e-3)
@@ -200,9 +200,8 @@ def local_correlation(comparison: Comparison) -> np.ndarray:
     a, b = mean(c.observed), mean(c.explained)
     covariance = mean(c.observed * c.explained) - a * b
     variances = (mean(c.observed**2) - a * a).clip(0), (mean(c.explained**2) - b * b).clip(0)
-    least = np.float32(max(1e-3 * c.level, 1e-30)) ** 2
-    floor = max(least, np.float32(0.5 * c.noise) ** 2)
-    correlation = covariance / np.sqrt((variances[0] + least) * (variances[1] + floor))
+    noise = np.float32(max(c.noise, 1e-3 * c.level, 1e-30)) ** 2
+    correlation = covariance / np.sqrt((variances[0] + 0.01 * noise) * (variances[1] + 0.25 * noise))
     return np.where(c.inside, correlation, 0).clip(-1, 1).astype(np.float32)
 
 
