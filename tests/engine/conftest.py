@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from chimerax_program import bundle, chimerax, wheel  # noqa: F401
 from torch import nn
 
 from cryomap.density import DensityMap

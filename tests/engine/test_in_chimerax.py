@@ -1,24 +1,18 @@
-"""Runs tests/chimerax in a ChimeraX, found by the environment variable CHIMERAX or on the PATH.
-
-The bundle's wheel is built from a copy and unpacked beside it, so nothing is left in the checkout and the
-ChimeraX stays as it is.
-"""
+"""Runs tests/chimerax in a ChimeraX (see chimerax_program.py)."""
 
 import ast
 import json
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from chimerax_program import TOP, call
 
-TOP = Path(__file__).resolve().parents[2]
 TESTS = TOP / "tests" / "chimerax"
 WINDOWED = ("test_window", "test_panel")
-BUNDLE = ("bundle_info.xml", "pyproject.toml", "LICENSE", "src")
 
 
 def names() -> list[str]:
@@ -29,42 +23,6 @@ def names() -> list[str]:
         functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         found += [f"{file.stem}::{name}" for name in functions if name.startswith("test_")]
     return found
-
-
-@pytest.fixture(scope="module")
-def chimerax() -> str:
-    named = os.environ.get("CHIMERAX")
-    program = named or shutil.which("chimerax") or shutil.which("ChimeraX")
-    if not program:
-        pytest.skip("no ChimeraX: set CHIMERAX to its program to run the tests inside it")
-    return program
-
-
-def call(*command: str) -> str:
-    done = subprocess.run([*command], capture_output=True, text=True, timeout=540)
-    return f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
-
-
-@pytest.fixture(scope="module")
-def wheel(chimerax: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    copy = tmp_path_factory.mktemp("bundle")
-    for name in BUNDLE:
-        source, target = TOP / name, copy / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        else:
-            shutil.copy(source, target)
-    told = call(chimerax, "--nogui", "--exit", "--cmd", f"devel build {copy}")
-    wheels = list(copy.glob("dist/*.whl"))
-    assert len(wheels) == 1, told
-    return wheels[0]
-
-
-@pytest.fixture(scope="module")
-def bundle(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("unpacked")
-    zipfile.ZipFile(wheel).extractall(folder)
-    return folder
 
 
 def run_tests(results: Path, bundle: Path, *command: str, files: str = "") -> dict[str, str]:
