@@ -10,6 +10,7 @@ from torch import Generator
 from torch.utils.data import DataLoader, Dataset
 
 from .augment import Augmented
+from .interrupt import leave_stopping_to_the_trainer
 from .pairs import EmbeddedPairCubes, PairCubes
 from .recipe import Recipe
 from .stream import Consecutive, SimulatedCubes, join
@@ -50,6 +51,7 @@ def loader(
             batch // fabric.world_size,
             sampler=order,
             num_workers=workers,
+            worker_init_fn=leave_stopping_to_the_trainer,
             collate_fn=join if endless else None,
             # Its own generator: drawing from the global one would make a resumed run differ.
             generator=Generator().manual_seed(seed),

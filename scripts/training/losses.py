@@ -48,7 +48,7 @@ def _loss_of_correlation(output: Tensor, target: Tensor, weight: Tensor, enough:
     w = w / w.sum(dim=1, keepdim=True).clamp(min=1)
     a, b = (v - (w * v).sum(dim=1, keepdim=True) for v in (a, b))
     covariance, *variances = ((w * u * v).sum(dim=1) for u, v in ((a, b), (a, a), (b, b)))
-    correlation = covariance / (variances[0] * variances[1] + 1e-10).sqrt()
+    correlation = covariance / (variances[0] * variances[1] + 1e-8).sqrt()
     counts = (variances[1] > enough**2).float()
     return ((1 - correlation) * counts).sum() / counts.sum().clamp(min=1)
 

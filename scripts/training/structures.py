@@ -131,10 +131,12 @@ def pack_folder(folder: str | os.PathLike, path: str | os.PathLike) -> list[str]
     return left_out
 
 
+def is_held_out(pdb_id: str, share: float = 0.08) -> bool:
+    """Whether an entry is one of the share never trained on; by a hash of its id, so that it never changes."""
+    return zlib.crc32(pdb_id.lower().encode()) % 1000 < 1000 * share
+
+
 def split(structures: list[Structure], validation: float = 0.08) -> tuple[list[Structure], list[Structure]]:
-    """Training and validation entries; by a hash of the id, so that it never changes with the list."""
-    held_out = {
-        s.pdb_id for s in structures if zlib.crc32(s.pdb_id.lower().encode()) % 1000 < 1000 * validation
-    }
-    training = [s for s in structures if s.pdb_id not in held_out]
-    return training, [s for s in structures if s.pdb_id in held_out]
+    """Training and validation entries."""
+    training = [s for s in structures if not is_held_out(s.pdb_id, validation)]
+    return training, [s for s in structures if is_held_out(s.pdb_id, validation)]

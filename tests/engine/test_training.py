@@ -1,6 +1,7 @@
 """Training: it learns, it resumes, several processes equal one, and nothing is lost when it goes wrong."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -122,13 +123,14 @@ def answer(weights):
 
 
 def test_a_terminated_run_ends_with_a_checkpoint(made):
-    command = [sys.executable, SCRIPT, *words(made, "ended"), "--threads", "1"]
+    command = [sys.executable, SCRIPT, *words(made, "ended"), "--threads", "1", "--workers", "1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    how = {"stderr": subprocess.PIPE, "text": True, "env": environment, "start_new_session": True}
+    with subprocess.Popen(command, **how) as process:
         while " 0/" not in (line := process.stderr.readline()) and "step/s" not in line:
             assert process.poll() is None, line
         time.sleep(1)
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)  # as schedulers do: the loader's process gets it too
         process.stderr.read()
     assert process.returncode == 0
     assert torch.load(made / "ended" / "last.ckpt", weights_only=True)["step"] > 0

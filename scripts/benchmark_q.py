@@ -1,0 +1,103 @@
+"""What a method does to Q by class on simulated maps of held-out complexes: benchmark_q.py STRUCTURES OUT.json
+
+Protein, nucleic acid, ligands, ions, lipids and glycans, before and after, where the truth is known and none of
+the complexes was trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from cryomap.assess.qscore import q_scores
+from cryomap.atoms import read_model
+from cryomap.density import DensityMap
+from cryomap.enhance.contour import default_contour
+from cryomap.enhance.methods import Method, load_method
+from cryomap.enhance.run import enhance
+from cryomap.enhance.trusted import enhance_trusted
+from training.randomness import uniform
+from training.structures import is_held_out
+from trust_benchmark.complexes import simulate
+
+SMALL = ("nucleic", "ligand", "ion", "lipid", "glycan")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("structures", type=Path, help="folder of .pdb or .cif files, plain or .gz")
+    parser.add_argument("output", type=Path, help="the .json to write")
+    parser.add_argument("--method", choices=("superem", "cryosamu"))
+    parser.add_argument("--weights", help="instead of the bundled ones")
+    parser.add_argument("--resolutions", type=float, nargs=2, help="A; default: those of the model card")
+    parser.add_argument("--atoms", type=int, default=12000, help="leave out larger complexes")
+    parser.add_argument("--keep-lost", action="store_true", help="as enhance does with it")
+    options = parser.parse_args()
+    method = load_method(options.method, options.weights)
+    rows = []
+    for path in sorted(options.structures.iterdir()):
+        if is_held_out(path.name.split(".")[0]):
+            rows += one_complex(path, method, options)
+    table = summary(rows)
+    options.output.write_text(json.dumps({"classes": table, "residues": rows}, indent=1))
+    for kind, line in table.items():
+        print(f"{kind:10s}{line}")
+
+
+def one_complex(path: Path, method: Method, options: argparse.Namespace) -> list[dict]:
+    """Mean Q of each residue before and after; nothing for a complex that is too large or only protein."""
+    whole = read_model(path)
+    if len(whole) > options.atoms or not any(r.kind in SMALL for r in whole.residues):
+        return []
+    rng = torch.Generator().manual_seed(int.from_bytes(path.name[:4].encode()))
+    resolution = uniform(*(options.resolutions or method.card.resolution), rng)
+    complex_ = simulate(path, resolution, rng)
+    level = default_contour(complex_.observed.values)
+    after = _enhanced(complex_.observed, method, level, options.keep_lost, resolution)
+    before, after = (q_scores(m, complex_.model) for m in (complex_.observed, after))
+    rows = []
+    for i in np.unique(complex_.model.residue_indices):
+        residue, part = complex_.model.residues[i], complex_.model.residue_indices == i
+        qs = [round(float(np.nanmean(q[part])), 4) for q in (before, after)]
+        rows.append({"complex": complex_.story, "residue": str(residue), "kind": residue.kind, "q": qs})
+    print(complex_.story, {k: v["change"] for k, v in summary(rows).items()}, flush=True)
+    return rows
+
+
+def _enhanced(density: DensityMap, method: Method, level: float, keep: bool, resolution: float) -> DensityMap:
+    if keep:
+        return enhance_trusted(density, method, level, resolution=resolution, keep=True).result
+    return enhance(density, method, level)[0]
+
+
+def summary(rows: list[dict]) -> dict[str, dict]:
+    """For each class: how many residues, mean Q before and after, mean change, and the share that fell by over .05."""
+    by_kind = defaultdict(list)
+    for row in rows:
+        by_kind[row["kind"]].append(row["q"])
+        if row["kind"] in SMALL:
+            by_kind["small"].append(row["q"])
+    table = {}
+    for kind, qs in sorted(by_kind.items()):
+        before, after = np.array(qs).T
+        table[kind] = {
+            "residues": len(qs),
+            "before": round(float(before.mean()), 3),
+            "after": round(float(after.mean()), 3),
+            "change": round(float((after - before).mean()), 3),
+            "fell": round(float((after - before < -0.05).mean()), 3),
+        }
+    return table
+
+
+if __name__ == "__main__":
+    main()
