@@ -15,7 +15,7 @@ from Qt.QtWidgets import QPushButton, QSlider, QTabWidget, QVBoxLayout, QWidget
 
 from .background import BackgroundTask
 from .blend import LevelLink, fade
-from .enhance_form import EnhanceForm
+from .enhance_form import EnhanceForm, entry_value
 from .mapcc_command import Comparison
 from .plot_data import PlotData, plot_data
 from .plots import pages
@@ -145,7 +145,7 @@ class ComparisonBox(QWidget):
         if pair is None or model is None:
             raise UserError("Choose the input map, its result, and the model to compare them by.")
         maps = ",".join(volume.id_string for volume in pair)
-        resolution = self._form.resolution.value
+        resolution = entry_value(self._form.resolution)
         given = f" resolution {resolution:g}" if resolution else ""
         return f"mapcc #{maps} to {model.atomspec}{given} metrics fsc,classes"
 

@@ -109,7 +109,7 @@ class EnhanceForm(QWidget):
             self.weights.value = path
 
     def _advise(self) -> None:
-        self._advice.setText(advice(self.resolution.value or None))
+        self._advice.setText(advice(entry_value(self.resolution) or None))
 
     def command(self) -> str:
         """The command `enhance` with these inputs.
@@ -155,7 +155,7 @@ class EnhanceForm(QWidget):
 
     def snapshot(self) -> dict:
         """What a session keeps."""
-        entries = {name: getattr(self, name).value for name in self._KEPT}
+        entries = {name: entry_value(getattr(self, name)) for name in self._KEPT}
         return {
             **entries,
             "map": self.map_menu.value,
@@ -172,11 +172,20 @@ class EnhanceForm(QWidget):
         self.toggle_options(data["options_shown"])
 
 
+def entry_value(entry):
+    """What an entry holds; None if it is one for numbers that is blank or holds none."""
+    try:
+        return entry.value
+    except ValueError:  # ChimeraX 1.8 and 1.9
+        return None
+
+
 def _number(keyword: str, entry) -> list[str]:
     """The keyword with an entry's number; nothing for a blank entry."""
     text = entry.widget.text().strip()
     if not text:
         return []
-    if entry.value is None:
+    value = entry_value(entry)
+    if value is None:
         raise UserError(f"{keyword}: “{text}” is not a number.")
-    return [f"{keyword} {entry.value:g}"]
+    return [f"{keyword} {value:g}"]
