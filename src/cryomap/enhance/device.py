@@ -16,6 +16,9 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 # Voxels a batch starts with. More doesn't help a CPU, whose caches are small; a GPU wants to be filled.
 BATCH_VOXELS = {"cpu": 2**17, "cuda": 2**22, "mps": 2**20}
 
+# Its name before torch 2.5, the last for Intel Macs being 2.2.
+_OutOfMemoryError = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
+
 log = logging.getLogger(__name__)
 
 
@@ -94,7 +97,7 @@ class Predictor:
             done = sum(map(len, outputs))
             try:
                 outputs.append(self._run(tiles[done : done + self.batch]))
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            except (_OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
                 self._use_less()
@@ -137,7 +140,7 @@ def _layout(device: torch.device) -> torch.memory_format:
 
 def _is_out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+    return isinstance(error, (_OutOfMemoryError, MemoryError)) or any(
         phrase in text
         for phrase in ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
     )
