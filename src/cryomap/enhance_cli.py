@@ -70,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
     """
     from .enhance.files import Settings
 
+    # What Apple's GPU can't do is then done by the CPU instead of failing; torch reads it when it's imported.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     settings = Settings(
         options.method,
         options.resolution,

@@ -32,6 +32,13 @@ def make_map(path: Path, place: float = 12.0) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _one_thread_a_process(monkeypatch):
+    monkeypatch.setenv(
+        "OMP_NUM_THREADS", "1"
+    )  # the networks are tiny; threads would only wait for each other
+
+
 @pytest.fixture
 def maps(tmp_path):
     (tmp_path / "in").mkdir()
@@ -235,7 +242,7 @@ def cpu_seconds(pid: int) -> float:
 def test_stopped_on_the_way_it_goes_on_later(maps, folder, settings, number):
     command = [sys.executable, "-m", "cryomap", "enhance", *maps, "-o", folder, "--device", "cpu"]
     command += ["--weights", settings.weights, "--contour", "0.3", "--samples", "6"]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
     process = subprocess.Popen(command, **pipes, start_new_session=True)
     assert "a_enhanced.mrc" in process.stdout.readline()
