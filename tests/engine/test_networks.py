@@ -9,6 +9,7 @@ from cryomap.networks import attention
 from cryomap.networks.attention import CrossAttention, LinearSelfAttention
 from cryomap.networks.cryosamu import CryoSAMU
 from cryomap.networks.fold import fold_voxels, unfold_voxels
+from cryomap.networks.norm import normalisation
 from cryomap.networks.superem import Discriminator, Generator, ReleasedGenerator
 
 
@@ -156,3 +157,13 @@ def test_blocks_without_norm_begin_as_the_identity():
     blocks = Generator(channels=4, blocks=3, norm="none").blocks
     x = torch.randn(1, 4, 5, 5, 5)
     assert torch.equal(blocks(x), x)
+
+
+def test_a_voxels_own_norm_sees_no_other_voxel():
+    x = torch.randn(2, 6, 3, 4, 5)
+    given = normalisation(6, 0)(x)
+    one = x[1, :, 2, 3, 4]
+    expected = (one - one.mean()) / one.std(correction=0)
+    torch.testing.assert_close(given[1, :, 2, 3, 4], expected, atol=1e-4, rtol=1e-4)
+    assert torch.equal(normalisation(6, None)(x), x)
+    assert normalisation(6, 3).num_groups == 3

@@ -33,7 +33,7 @@ def equalized(values: Array, low: float = -1.0, high: float = 2.0) -> Array:
     import torch
 
     if isinstance(values, np.ndarray):
-        return equalized(torch.from_numpy(np.ascontiguousarray(values)), low, high).numpy()
+        return equalized(torch.tensor(values), low, high).numpy()
     coefficients = torch.fft.rfftn(values)
     gain = _gains(coefficients, values.shape)
     for part, shell in _shells(coefficients, values.shape):

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .norm import normalisation
+
 # Tokens worked on at a time: few enough that queries, keys and values stay in a CPU's cache. The sums over
 # tokens are the same numbers whatever the chunk; on a 64^3 tile memory traffic, not arithmetic, is the cost.
 CHUNK = 16384
@@ -32,14 +34,16 @@ class LinearSelfAttention(nn.Module):
         channels: channels of the volume.
         heads: number of heads.
         width: channels of a head.
-        groups: groups of the normalisation before; 0 for none.
+        groups: of the normalisation before, see `normalisation`.
         pool: edge of the cubes of voxels averaged into one token; 1, the paper's, makes every voxel a token.
     """
 
-    def __init__(self, channels: int, heads: int = 4, width: int = 32, groups: int = 32, pool: int = 1):
+    def __init__(
+        self, channels: int, heads: int = 4, width: int = 32, groups: int | None = 32, pool: int = 1
+    ):
         super().__init__()
         self.heads, self.pool = heads, pool
-        self.norm = nn.GroupNorm(groups, channels) if groups else nn.Identity()
+        self.norm = normalisation(channels, groups)
         self.query = nn.Linear(channels, heads * width, bias=False)
         self.key = nn.Linear(channels, heads * width, bias=False)
         self.value = nn.Linear(channels, heads * width, bias=False)

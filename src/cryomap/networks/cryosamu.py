@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from .attention import CrossAttention, LinearSelfAttention
 from .fold import UNFOLDED, fold_voxels, unfold_voxels
+from .norm import normalisation
 
 TILE = 64
 CORE = 50
@@ -24,19 +25,19 @@ ENCODER_BLOCKS = 2
 class ResidualBlock(nn.Module):
     """Twice (group norm, SiLU, dropout, 3x3x3 convolution) with a shortcut, 1x1x1 where the width changes."""
 
-    def __init__(self, channels_in: int, channels_out: int, groups: int, dropout: float):
+    def __init__(self, channels_in: int, channels_out: int, groups: int | None, dropout: float):
         super().__init__()
         self.first = self._half(channels_in, channels_out, groups, dropout)
         self.second = self._half(channels_out, channels_out, groups, dropout)
         same = channels_in == channels_out
         self.shortcut = nn.Identity() if same else nn.Conv3d(channels_in, channels_out, 1)
         if not groups:
-            # Without normalisation a deep sum of branches grows; starting each at zero keeps it trainable.
+            # Without group norm a deep sum of branches grows; starting each at zero keeps it trainable.
             nn.init.zeros_(self.second[-1].weight)
 
     @staticmethod
-    def _half(channels_in: int, channels_out: int, groups: int, dropout: float) -> nn.Sequential:
-        norm = nn.GroupNorm(groups, channels_in) if groups else nn.Identity()
+    def _half(channels_in: int, channels_out: int, groups: int | None, dropout: float) -> nn.Sequential:
+        norm = normalisation(channels_in, groups)
         conv = nn.Conv3d(channels_in, channels_out, 3, padding=1)
         return nn.Sequential(norm, nn.SiLU(), nn.Dropout(dropout), conv)
 
@@ -68,7 +69,7 @@ class CryoSAMU(nn.Module):
     Args:
         base: channels of the first level.
         multipliers: width of each level in units of `base`.
-        groups: groups of the group norms; 0 for a network without normalisation.
+        groups: groups of the group norms; 0 for layer norms of each voxel, None for no normalisation.
         dropout: probability, in training only.
         heads: attention heads.
         attention_pool: for each of the first three levels, the edge of the cubes of voxels that attention
@@ -82,7 +83,7 @@ class CryoSAMU(nn.Module):
         self,
         base: int = 32,
         multipliers: Sequence[int] = (1, 2, 2, 4),
-        groups: int = 32,
+        groups: int | None = 32,
         dropout: float = 0.2,
         heads: int = 4,
         attention_pool: Sequence[int] = (1, 1, 1),
@@ -130,7 +131,7 @@ class CryoSAMU(nn.Module):
             self.decoder.append(stage)
             self.up.append(Upsample(width) if level else nn.Identity())
 
-        norm = nn.GroupNorm(groups, base) if groups else nn.Identity()
+        norm = normalisation(base, groups)
         last = 1 if fold == 1 else UNFOLDED * fold**3
         self.tail = nn.Sequential(norm, nn.SiLU(), nn.Conv3d(base, last, 3, padding=1))
         project = (nn.SiLU(), nn.Conv3d(UNFOLDED, 1, 3, padding=1))
