@@ -85,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
     )
     output = options.output
     if options.half_maps:
+        if options.dask:
+            raise InputError("--half-maps gives one result; it goes without --dask")
         _enhance_half_maps(options, settings)
         return 0
     if len(options.maps) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir():

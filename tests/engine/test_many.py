@@ -205,6 +205,8 @@ def test_a_folder_that_makes_no_sense(maps, tmp_path, capsys):
         assert word in capsys.readouterr().err
     assert run("enhance", file, "-o", tmp_path / "x.mrc", "--dask", "localhost:1") == 2
     assert "folder of results" in capsys.readouterr().err
+    assert run("enhance", *maps[:2], "-o", tmp_path / "x.mrc", "--half-maps", "--dask", "localhost:1") == 2
+    assert "without --dask" in capsys.readouterr().err
 
 
 def slow(settings: Settings) -> Settings:
