@@ -78,6 +78,7 @@ class EnhanceJob(BackgroundTask):
         self.trust: dict[Volume, TrustModel] = {}
         self.halves: dict | None = None
         self._answers: dict[Volume, Answer] = {}
+        self._input_of: dict[Volume, Volume] = {}
         self._half_answers: list[Answer] = []
         self._agreement: Halves | None = None
         self._failures: list[str] = []
@@ -195,6 +196,7 @@ class EnhanceJob(BackgroundTask):
                 shown.display = False
         self.results.append(result)
         self.reports[result], self._answers[result] = report, answer
+        self._input_of[result] = volume
         self.triggers.activate_trigger("result", result)
 
     def _take_halves(self, event: dict) -> None:
@@ -223,7 +225,7 @@ class EnhanceJob(BackgroundTask):
         if group is not None:
             self.trust[result] = group
         logger = self.session.logger
-        if text := trust_section(result, answer.report, group):
+        if text := trust_section(result, self._input_of[result], answer.report, group):
             logger.info(text, is_html=True)
         if group is not None and self.halves is not None:
             logger.info(halves_section(group, self.halves), is_html=True)

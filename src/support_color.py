@@ -7,7 +7,7 @@ from chimerax.core.session import Session
 from chimerax.map import Volume
 
 # Correlation and color: red where the result has nothing to rest on.
-PALETTE = ((0.0, "#b2182b"), (0.4, "#f4a582"), (0.7, "#f7f7f7"), (1.0, "#4393c3"))
+PALETTE = ((0.0, "#b2182b"), (0.5, "#f7f7f7"), (1.0, "#2166ac"))
 
 
 def color_by(session: Session, result: Volume, values: Volume) -> None:

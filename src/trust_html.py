@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from html import escape
 
-from chimerax.core.logger import html_table_params
 from chimerax.map import Volume
 
 from .trust_markers import go_there, marker_spec
 from .trust_model import TrustModel
 
 MOST_ROWS = 12  # of a kind
+_TABLE = "border=1 cellpadding=2 cellspacing=0"
 _COLORS = {"lost": "#c00000", "invented": "#8030b0", "disagreement": "#b06000"}
 _SHARES = {"lost": "gone", "invented": "not in the input"}
 
 
-def trust_section(result: Volume, report: dict, group: TrustModel | None) -> str:
+def trust_section(result: Volume, given: Volume, report: dict, group: TrustModel | None) -> str:
     """A sentence on a result, and a table of what was lost or invented if anything was.
 
     Args:
         result: the new map.
+        given: its input.
         report: of the engine.
         group: what was opened of it.
     """
@@ -31,13 +32,17 @@ def trust_section(result: Volume, report: dict, group: TrustModel | None) -> str
         f"#{result.id_string}: support by the input {trust['consistency']:.2f}"
         f" (correlation at {trust['resolution']:.1f} &Aring;; 1 is full support); {_summary(lost, invented)}"
     )
-    if trust.get("restored"):
-        sentence += ". What was lost has been filled from the input"
-    elif lost:
-        sentence += ". Look at it in the input; keepLost true fills it from there"
+    if lost:
+        done = trust.get("restored")
+        sentence += (
+            ", and filled from the input" if done else "; <b>keepLost true</b> fills it from the input"
+        )
+    if lost and not given.deleted:
+        mesh = f'<a href="cxcmd:volume #{given.id_string} show style mesh">Show the input as mesh</a>'
+        sentence += f". {mesh} to see what was there"
     if group is None or not lost + invented:
         return f"<p>{sentence}.</p>"
-    titles = ("", "Center (&Aring;)", "Volume (&Aring;<sup>3</sup>)", "Peak (&sigma;)", "Share", "Nearest")
+    titles = ("", "Center (&Aring;)", "&Aring;<sup>3</sup>", "Peak", "Share", "Nearest")
     rows = [row for kind in ("lost", "invented") for row in _rows(group, kind, trust[kind])]
     return f"<p>{sentence}.</p>{_table(titles, rows)}"
 
@@ -61,7 +66,7 @@ def _rows(group: TrustModel, kind: str, regions: list[dict]) -> list[list[str]]:
             _link(group, kind, number),
             _place(region),
             f"{region['volume']:.0f}",
-            f"{region['peak_sigma']:.1f}",
+            f"{region['peak_sigma']:.1f} &sigma;",
             f"{100 * region['share']:.0f} % {_SHARES[kind]}",
             _nearest(region),
         ]
@@ -87,7 +92,7 @@ def halves_section(group: TrustModel, halves: dict) -> str:
     ]
     if len(places) > MOST_ROWS:
         rows.append([f"and {len(places) - MOST_ROWS} smaller ones", "", "", ""])
-    titles = ("Halves disagree", "Center (&Aring;)", "Volume (&Aring;<sup>3</sup>)", "Nearest")
+    titles = ("Halves disagree", "Center (&Aring;)", "&Aring;<sup>3</sup>", "Nearest")
     return text + _table(titles, rows)
 
 
@@ -114,5 +119,5 @@ def _nearest(region: dict) -> str:
 
 def _table(titles: tuple[str, ...], rows: list[list[str]]) -> str:
     head = "".join(f"<th>{title}</th>" for title in titles)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table {html_table_params}><tr>{head}</tr>{body}</table>"
+    body = "".join("<tr>" + "".join(f"<td nowrap>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table {_TABLE}><tr>{head}</tr>{body}</table>"

@@ -40,7 +40,6 @@ from .grid import Grid
 
 if TYPE_CHECKING:
     from .enhance.trusted import Enhanced
-    from .trust.report import Trust
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -142,20 +141,13 @@ def _enhance_map(job: dict[str, Any], index: int, emit) -> Enhanced:
     _save(task["output"], done.result.values)
     more = {"deviation": done.deviation and done.deviation.values}
     if done.trust is not None:
-        more |= {"support": done.trust.support.values, "regions": _voxels(done.trust)}
+        more |= {"support": done.trust.support.values, "regions": done.trust.region_voxels()}
     for key, extra in more.items():
         if extra is not None and task.get(key):
             _save(task[key], extra)
     grid, facts = vars(done.result.grid), done.to_dict()
     emit("result", map=index, output=task["output"], grid=grid, report=facts)
     return done
-
-
-def _voxels(trust: Trust) -> np.ndarray:
-    """Voxels of all regions with their regions' numbers, int32 (n, 4)."""
-    numbered = [*enumerate(trust.lost, 1), *((-n, region) for n, region in enumerate(trust.invented, 1))]
-    parts = [np.insert(region.voxels, 0, number, axis=1) for number, region in numbered]
-    return np.concatenate(parts or [np.zeros((0, 4))]).astype(np.int32)
 
 
 def _compare_halves(job: dict[str, Any], done: list[Enhanced], emit) -> None:

@@ -75,6 +75,10 @@ def test_log_names_and_links(session):
     region = json.loads(answer.json_value)["maps"][0]["report"]["trust"]["lost"][0]
     assert region["nearest"] == f"#1/A:{atom.residue.number} ALA" and abs(region["distance"] - 0.5) < 0.01
     group_id = json.loads(answer.json_value)["maps"][0]["trust_id"]
+    assert "keepLost true" in section
+    (mesh,) = [link for link in links(section) if link.startswith("volume ")]
+    run(session, mesh)
+    assert volume.display and volume.surfaces[0].style == "mesh"
     (there,) = [link for link in links(section) if link.startswith(f"view #{group_id}.1:1 ")]
     run(session, there)
     view = session.main_view
@@ -144,7 +148,7 @@ def test_standard_deviation(session):
 
 def test_what_was_filled_is_said(session):
     *_, section = lossy(session, "keepLost true")
-    assert "has been filled from the input" in section
+    assert "and filled from the input" in section and "fills it" not in section
 
 
 def test_samples_are_1_to_24(session):

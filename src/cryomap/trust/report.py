@@ -51,6 +51,12 @@ class Trust:
             "invented": [region.to_dict() for region in self.invented],
         }
 
+    def region_voxels(self) -> np.ndarray:
+        """Voxels of all regions, int32 (n, 4): the region's number, from 1, negative for invented ones; z, y, x."""
+        numbered = [*enumerate(self.lost, 1), *((-n, region) for n, region in enumerate(self.invented, 1))]
+        parts = [np.insert(region.voxels, 0, number, axis=1) for number, region in numbered]
+        return np.concatenate(parts or [np.zeros((0, 4))]).astype(np.int32)
+
 
 def judge(
     before: DensityMap,
