@@ -1,14 +1,15 @@
 """Maps on a dask.distributed cluster: two worker processes on this machine, one killed on the way."""
 
 import os
-import signal
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from test_many import expected, make_map, names, run
+from test_many import SOURCE, expected, make_map, names, run
 
 from cryomap.density import read_map
 from cryomap.enhance import cluster
@@ -16,12 +17,70 @@ from cryomap.enhance.files import Settings
 from cryomap.enhance.many import plan
 
 
+class Cluster:
+    """A scheduler, which can't import the engine, and two workers, which can: processes as `dask` starts them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "scheduler.json"
+        self.processes: dict[str, subprocess.Popen] = {}
+        self._log = open(folder / "log.txt", "w")  # noqa: SIM115
+        self._start("scheduler", {}, "--port", "0", "--host", "127.0.0.1", "--dashboard-address", ":0")
+
+    def _start(self, name: str, environment: dict, *options: str) -> None:
+        command = [sys.executable, "-m", "dask", name.partition(" ")[0]]
+        command += ["--scheduler-file", str(self.file), *options]
+        clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        self.processes[name] = subprocess.Popen(
+            command,
+            env={**clean, "OMP_NUM_THREADS": "1", **environment},
+            cwd=self.file.parent,
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def start_worker(self, name: str) -> None:
+        options = ("--name", name, "--nthreads", "2", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
+        self._start(f"worker {name}", {"PYTHONPATH": str(SOURCE)}, *options)
+
+    def client(self):
+        from distributed import Client
+
+        return Client(scheduler_file=str(self.file), timeout=60)
+
+    def kill_a_busy_worker(self) -> str:
+        """Kill a worker while it has maps to do, and say which."""
+        with self.client() as client:
+            names = {address: facts["name"] for address, facts in workers(client).items()}
+            while True:
+                for address, tasks in client.processing().items():
+                    if tasks and address in names:
+                        self.processes[f"worker {names[address]}"].kill()
+                        return names[address]
+                time.sleep(0.02)
+
+    def close(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        self._log.close()
+
+
+def workers(client) -> dict:
+    return client.scheduler_info(n_workers=-1)["workers"]
+
+
 @pytest.fixture(scope="module")
-def scheduler():
-    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    options = {"n_workers": 2, "threads_per_worker": 2, "processes": True, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as local:
-        yield local
+def scheduler(tmp_path_factory):
+    pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        for name in ("one", "two"):
+            cluster.start_worker(name)
+        with cluster.client() as client:
+            client.wait_for_workers(2, timeout=120)
+        yield cluster
+    finally:
+        cluster.close()
 
 
 @pytest.fixture
@@ -43,7 +102,7 @@ def test_a_worker_killed_on_the_way_costs_nothing(maps, folder, sharpener_weight
     killer = threading.Thread(target=kill_a_busy_worker, args=(scheduler, folder, killed), daemon=True)
     killer.start()
     settings = ["--weights", sharpener_weights, "--contour", 0.3, "--device", "cpu", "--samples", 8]
-    command = ["enhance", *maps, "-o", folder, "--dask", scheduler.scheduler_address, *settings]
+    command = ["enhance", *maps, "-o", folder, "--dask", scheduler.file, *settings]
     assert run(*command) == 2
     killer.join(10)
     assert len(killed) == 1
@@ -62,36 +121,30 @@ def test_a_worker_killed_on_the_way_costs_nothing(maps, folder, sharpener_weight
     assert np.allclose(read_map(alone).values, read_map(folder / "a_enhanced.mrc").values, atol=2e-3)
 
 
-def kill_a_busy_worker(local, folder, killed) -> None:
+def kill_a_busy_worker(cluster, folder, killed) -> None:
     """Kill a worker while it computes, once a first result is there."""
     while not list(folder.glob("*.json")):
         time.sleep(0.02)
-    while not killed:
-        for worker in local.scheduler.workers.values():
-            if worker.processing:
-                process = local.workers[worker.name].process.process
-                killed.append(process.pid)
-                os.kill(process.pid, signal.SIGKILL)
-                return
-        time.sleep(0.02)
+    killed.append(cluster.kill_a_busy_worker())
 
 
 def test_closing_takes_back_what_was_not_begun(maps, folder, sharpener_weights, scheduler):
     settings = Settings(weights=str(sharpener_weights), contour=0.3, device="cpu", samples=20)
-    coming = cluster.enhance_on_cluster(plan(maps, folder), settings, scheduler.scheduler_address)
+    coming = cluster.enhance_on_cluster(plan(maps, folder), settings, str(scheduler.file))
     assert next(coming).state == "done"
     coming.close()
-    end = time.monotonic() + 60
-    while any(worker.processing for worker in scheduler.scheduler.workers.values()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    with scheduler.client() as client:
+        end = time.monotonic() + 120
+        while any(client.processing().values()):
+            assert time.monotonic() < end
+            time.sleep(0.1)
     assert len(list(folder.glob("*.json"))) < 6
 
 
 def test_workers_that_do_not_see_the_folder(maps, tmp_path, scheduler):
     tasks = plan(maps, tmp_path / "nowhere")
     with pytest.raises(Exception, match="nowhere does not exist there"):
-        list(cluster.enhance_on_cluster(tasks, Settings(), scheduler.scheduler_address))
+        list(cluster.enhance_on_cluster(tasks, Settings(), str(scheduler.file)))
 
 
 def test_no_scheduler_there(maps, folder, capsys, monkeypatch):

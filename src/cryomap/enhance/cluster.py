@@ -1,14 +1,16 @@
 """The same on a dask.distributed cluster: a task for each map, written by the worker that ran it.
 
 The workers must be able to import this package and torch, and see the maps and the folder of results under the same
-paths. A worker that dies has its maps done by the others; a worker process does one map at a time, so that for
-several GPUs each needs a worker of its own (CUDA_VISIBLE_DEVICES, as dask-cuda sets it).
+paths; the scheduler, which unpacks what it hands on, need not: tasks and outcomes travel as bytes. A worker that dies
+has its maps done by the others. A worker process does one map at a time, so that for several GPUs each needs a worker
+of its own (CUDA_VISIBLE_DEVICES, as dask-cuda sets it).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import pickle
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from threading import Lock
@@ -41,7 +43,8 @@ def enhance_on_cluster(tasks: Sequence[Task], settings: Settings, address: str) 
     client = _connect(address)
     with client:
         _require_able(client, tasks[0].result.parent)
-        futures = {client.submit(_enhance_in_turn, task, settings, pure=False): task for task in tasks}
+        run = _runner()
+        futures = {client.submit(run, pickle.dumps((task, settings)), pure=False): task for task in tasks}
         from distributed import as_completed
 
         try:
@@ -86,17 +89,30 @@ def _require_able(client: Client, folder: Path) -> None:
             raise InputError(f"dask worker {worker}: {reason}")
 
 
-def _enhance_in_turn(task: Task, settings: Settings) -> Outcome:
+def _runner() -> Callable[[bytes], bytes]:
+    """What a worker is to do with a pickled task. Made here, it is sent as code and not by its name."""
+    module = __name__
+
+    def run(packed: bytes) -> bytes:
+        import importlib
+
+        return importlib.import_module(module).enhance_packed(packed)
+
+    return run
+
+
+def enhance_packed(packed: bytes) -> bytes:
     """`enhance_one` on a worker, whose threads would share a network that serves one at a time."""
+    task, settings = pickle.loads(packed)
     with _one_at_a_time:
-        return enhance_one(task, settings)
+        return pickle.dumps(enhance_one(task, settings))
 
 
 def _outcome(future: Future, task: Task) -> Outcome:
     from distributed import KilledWorker
 
     try:
-        return future.result()
+        return pickle.loads(future.result())
     except KilledWorker:
         reason = "each worker that took it died, most likely because memory ran out"
         return Outcome(task, "failed", "memory", f"{task.source}: {reason}")
