@@ -79,13 +79,16 @@ def _rows(group: TrustModel, kind: str, regions: list[dict]) -> list[list[str]]:
 
 def halves_section(group: TrustModel, halves: dict) -> str:
     """What became of half maps: resolutions, where they disagree, and what that is worth."""
-    before, after = (f"{d:.2f} &Aring;" if d else "nowhere" for d in (halves["d_before"], halves["d_after"]))
+    before, after = (
+        f"at {d:.2f} &Aring;" if d else "nowhere" for d in (halves["d_before"], halves["d_after"])
+    )
     places = halves["disagreements"]
     text = (
-        f"<p>FSC = 0.143: half maps {before}, enhanced halves {after}. <b>{escape(halves['warning'])}</b></p>"
+        f"<p>FSC falls below 0.143: half maps {before}, enhanced halves {after}."
+        f" <b>{escape(halves['warning'])}</b></p>"
     )
     if not places:
-        return text + "<p>The enhanced halves agree wherever they have density.</p>"
+        return text + "<p>There is no larger region where the enhanced halves disagree.</p>"
     rows = [
         [_link(group, "disagreement", number), _place(place), f"{place['volume']:.0f}", _nearest(place)]
         for number, place in enumerate(places[:MOST_ROWS], 1)

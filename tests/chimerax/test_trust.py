@@ -234,7 +234,7 @@ def test_half_maps(session):
     (marker,) = group.part("disagreement").atoms
     assert np.linalg.norm(marker.scene_coord - PLACE * np.array([3, -2, 5])) < 0.01
     text = "".join(told)
-    assert "half maps 4.00" in text and "enhanced halves nowhere" in text and "must not be quoted" in text
+    assert "half maps at 4.00" in text and "enhanced halves nowhere" in text and "must not be quoted" in text
     (there,) = [link for link in links(text) if f"{group.part('disagreement').atomspec}:1 " in link]
     run(session, there)
     told = json.loads(answer.json_value)
