@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from cryomap.enhance.normalize import NORMALIZATIONS
+from cryomap.enhance.normalize import normalize
 
 from . import degrade, surroundings
 from .atoms_to_density import fourier_radius, structure_density, target_density
@@ -24,7 +25,7 @@ class Settings:
         resolution: lowest and highest resolution (A), drawn evenly.
         target_sigma: width (A) of the target's Gaussians.
         box: edge of the simulated box in voxels of 1 A.
-        normalization: name in `NORMALIZATIONS` for the input.
+        normalization: of the input, see `normalize`.
         target_scale: target densities are divided by this many heights of a lone carbon, then clipped to 1.
         zone, soft_mask, neighbour, detergent, blobs, anisotropic, coarse, solvent: probabilities of each; one to
             three neighbours at a time.
@@ -33,7 +34,7 @@ class Settings:
     resolution: tuple[float, float] = (3.0, 6.0)
     target_sigma: float = 0.866
     box: int = 96
-    normalization: str = "moments"
+    normalization: Mapping[str, Any] = field(default_factory=lambda: {"name": "moments"})
     target_scale: float = 4.0
     zone: float = 0.4
     soft_mask: float = 0.25
@@ -107,7 +108,7 @@ def simulate(
     if chance(settings.coarse, rng):
         observed = degrade.coarse_voxels(observed, rng)
         story.append("coarse voxels")
-    observed = NORMALIZATIONS[settings.normalization](observed * uniform(0.8, 1.25, rng))
+    observed = normalize(observed * uniform(0.8, 1.25, rng), settings.normalization)
     target = (target / settings.target_scale).clamp(max=1)
     return Experiment(observed, target, resolution, ", ".join(story))
 

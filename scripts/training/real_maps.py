@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cryomap.atoms import read_model
 from cryomap.density import read_map, resample
-from cryomap.enhance.normalize import NORMALIZATIONS
+from cryomap.enhance.normalize import normalize
 
 from .atoms_to_density import fourier_radius, target_density
 from .degrade import shell_means
@@ -28,7 +28,7 @@ def as_experiment(entry: Entry, settings: Settings) -> Experiment:
     numbers = torch.from_numpy(model.atomic_numbers[keep])
     observed = torch.from_numpy(resample(density, grid, 3).values.copy())
     target = target_density(positions, numbers, settings.target_sigma, fourier_radius(grid.shape), grid.shape)
-    observed = NORMALIZATIONS[settings.normalization](observed)
+    observed = normalize(observed, settings.normalization)
     return Experiment(observed, (target / settings.target_scale).clamp(max=1), entry.resolution, entry.name)
 
 

@@ -89,7 +89,7 @@ class Recipe:
             margin=self.run.get("margin", 0),
             stride=self.run.get("stride", self.cube // 2),
             blend=self.run.get("blend", "smooth"),
-            normalization={"name": self.data.normalization},
+            normalization=dict(self.data.normalization),
             interpolation=self.run.get("interpolation", 1),
             resolution=self.data.resolution,
             training={**training, "recipe": asdict(self)},

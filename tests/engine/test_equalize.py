@@ -24,7 +24,7 @@ def values(rng):
 
 
 def test_amplitudes_are_those_of_a_protein(values):
-    result = equalized(values, -np.inf, np.inf)
+    result = equalized(values, 40, -np.inf, np.inf)
     radius = frequency(values.shape)
     power = np.abs(np.fft.fftn(result)) ** 2
     shells = [np.sqrt(power[np.abs(radius / SHELL - i) < 0.5].mean()) for i in range(FIRST, FIRST + 8)]
@@ -41,13 +41,13 @@ def test_b_factor_and_filter_are_undone(values):
 
 def test_what_a_low_pass_took_away_stays_away(values):
     radius = frequency(values.shape)
-    result = equalized(filtered(values, radius < 0.2), -np.inf, np.inf)
+    result = equalized(filtered(values, radius < 0.2), 40, -np.inf, np.inf)
     power = np.abs(np.fft.fftn(result)) ** 2
     assert power[radius > 0.25].sum() < 1e-6 * power.sum()
 
 
 def test_low_resolution_is_left_alone(values):
-    before, after = (np.fft.fftn(v) for v in (values, equalized(values, -np.inf, np.inf)))
+    before, after = (np.fft.fftn(v) for v in (values, equalized(values, 40, -np.inf, np.inf)))
     ratio = (after / before)[(frequency(values.shape) < 0.05)]
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
 
@@ -62,3 +62,11 @@ def test_scale_does_not_matter_and_torch_agrees(values):
 def test_no_density_is_refused():
     with pytest.raises(ValueError, match="positive"):
         equalized(np.zeros((8, 8, 8), np.float32))
+
+
+def test_no_gain_is_larger_than_asked(values):
+    before, after = (np.abs(np.fft.fftn(v)) for v in (values, equalized(values, 3, -np.inf, np.inf)))
+    radius = frequency(values.shape)
+    gain = after / before
+    gain /= gain[radius < 0.05].mean()
+    assert gain[radius < 0.5].max() < 3.05 and gain[(radius > 0.35) & (radius < 0.5)].mean() > 2.9

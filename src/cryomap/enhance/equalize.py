@@ -12,7 +12,6 @@ Array = TypeVar("Array")  # numpy.ndarray or torch.Tensor, (z, y, x), voxels of 
 
 SHELL = 0.02  # width of a shell, 1/A
 FIRST = 4  # shells below .08 1/A (12.5 A) are solvent and shape, and keep their amplitudes
-MOST = 40.0  # largest gain; what a low-pass filter took away isn't worth having back
 # Shell amplitudes of proteins whose atoms are Gaussians of sigma .85 A, geometric mean of 30 structures, from
 # .08 1/A in steps of SHELL; 1 is the mean of the first two.
 PROTEIN = (1.11, 0.888, 0.669, 0.523, 0.457, 0.436, 0.436, 0.411, 0.348, 0.285, 0.234, 0.188, 0.149, 0.119)
@@ -20,12 +19,17 @@ PROTEIN += (0.097, 0.079, 0.065, 0.054, 0.044, 0.036, 0.029, 0.023, 0.018, 0.014
 SECTIONS = 32  # so many z sections at a time: |s| of a whole large map would take as much memory as the map
 
 
-def equalized(values: Array, low: float = -1.0, high: float = 2.0) -> Array:
+def equalized(values: Array, most: float = 40.0, low: float = -1.0, high: float = 2.0) -> Array:
     """Bring the rotationally averaged amplitudes beyond 12.5 A to those of a protein, then scale by `moments`.
 
     Deposited maps of one resolution differ by a hundredfold in their amplitudes at 4 A, by B factor, filters
     and sharpening alike; a network needn't learn to undo that. What is noise gets no more than a signal's
-    amplitude, and no gain is larger than 40.
+    amplitude.
+
+    Args:
+        values: the map.
+        most: largest gain. Beyond its resolution a map holds noise alone, or nothing, and neither is worth having.
+        low, high: the result is clipped there.
 
     Raises:
         ValueError: no positive density.
@@ -33,9 +37,9 @@ def equalized(values: Array, low: float = -1.0, high: float = 2.0) -> Array:
     import torch
 
     if isinstance(values, np.ndarray):
-        return equalized(torch.tensor(values), low, high).numpy()
+        return equalized(torch.tensor(values), most, low, high).numpy()
     coefficients = torch.fft.rfftn(values)
-    gain = _gains(coefficients, values.shape)
+    gain = _gains(coefficients, values.shape, most)
     for part, shell in _shells(coefficients, values.shape):
         lower = shell.long().clamp(max=len(gain) - 2)
         between = (shell - lower).clamp(0, 1)
@@ -43,7 +47,7 @@ def equalized(values: Array, low: float = -1.0, high: float = 2.0) -> Array:
     return moments(torch.fft.irfftn(coefficients, s=values.shape), low, high)
 
 
-def _gains(coefficients, shape: tuple[int, ...]):
+def _gains(coefficients, shape: tuple[int, ...], most: float):
     """Amplitude factors (shells,) at 0, SHELL, 2 SHELL ... 1/A."""
     import torch
 
@@ -57,7 +61,7 @@ def _gains(coefficients, shape: tuple[int, ...]):
     amplitude = (power / count.clamp(min=1)).sqrt().float()[FIRST:-1]
     amplitude = amplitude / amplitude[:2].mean().clamp(min=1e-30)
     wanted = torch.tensor(PROTEIN, device=amplitude.device)
-    gain = (wanted / amplitude.clamp(min=1e-30)).clamp(max=MOST)
+    gain = (wanted / amplitude.clamp(min=1e-30)).clamp(max=most)
     ones = torch.ones(FIRST, device=gain.device)
     return torch.cat([ones, gain, gain[-1:]])
 

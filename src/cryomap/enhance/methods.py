@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..networks.card import Card
 from ..networks.checkpoint import load_weights
 from .device import Predictor, choose_device, describe
-from .normalize import NORMALIZATIONS
+from .normalize import NORMALIZATIONS, normalize
 from .tiles import Tiling, density_box, even_starts, keep_centred, keep_dense, lattice_starts
 
 SUPEREM_LIMIT = 4.5  # A; better resolved maps are for superem, the others for cryosamu
@@ -62,11 +62,10 @@ class Method:
         Raises:
             ValueError: no density to scale by.
         """
-        arguments = dict(self.card.normalization)
-        function = NORMALIZATIONS[arguments.pop("name")]
-        if function is NORMALIZATIONS["contour"]:
-            arguments["level"] = level
-        return function(values, **arguments)
+        how = dict(self.card.normalization)
+        if how["name"] == "contour":
+            how["level"] = level
+        return normalize(values, how)
 
 
 def load_method(name: str | None, weights: str | os.PathLike | None = None, device: str = "auto") -> Method:

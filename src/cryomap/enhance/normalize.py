@@ -7,8 +7,8 @@ ValueError where there is nothing to scale by.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -79,3 +79,13 @@ NORMALIZATIONS: dict[str, Callable] = {
     "moments": moments,
     "equalized": equalized,
 }
+
+
+def normalize(values: Array, how: Mapping[str, Any]) -> Array:
+    """Scale by the function of `NORMALIZATIONS` that `how` names, with its arguments, as model cards give it.
+
+    Raises:
+        ValueError: there is nothing to scale by.
+    """
+    arguments = dict(how)
+    return NORMALIZATIONS[arguments.pop("name")](values, **arguments)
