@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -20,6 +21,10 @@ from .engine_python import NEEDED, EnginePython, executable
 from .install_plan import InstallPlan, is_apple_silicon
 
 _MARK = "map_enhance.json"  # in the environment: what was installed
+_UNREACHABLE = (
+    "{} can't be reached; is there a network, or a proxy that pip must be told of?"
+    ' A mirror can be given with "enhance install indexUrl ADDRESS". Pip says: '
+)
 
 
 def _smaller_packages() -> list[str]:
@@ -67,6 +72,7 @@ def _remember(session: Session, path: str) -> None:
     chosen = engine_python.settings(session)
     chosen.python = path
     chosen.save()
+    engine_python.triggers.activate_trigger("python chosen", path)
 
 
 class InstallTask(BackgroundTask):
@@ -111,8 +117,9 @@ class InstallTask(BackgroundTask):
             raise UserError(f"enhance install: {command[0]} can't be started ({error})") from None
         if self.stopped:
             process.stop()
-        last = ""
+        last, unreachable = "", False
         for line in process.lines():
+            unreachable = unreachable or "connection broken by" in line
             done = re.fullmatch(r"Progress (\d+) of (\d+)", line)
             if done:
                 yield "status", f"Downloading: {int(done[1]) / 1e6:.0f} of {int(done[2]) / 1e6:.0f} MB"
@@ -121,7 +128,9 @@ class InstallTask(BackgroundTask):
                 yield "log", line
         if process.exit_code != 0 and not may_fail:
             reason = last.removeprefix("ERROR: ").rstrip(".") or f"exit status {process.exit_code}"
-            raise UserError(f"enhance install failed: {reason}. All of it is in the Log.")
+            # Pip then says only that there's no such package.
+            hint = _UNREACHABLE.format(self.plan.index or "the package index") if unreachable else ""
+            raise UserError(f"enhance install failed: {hint}{reason}. All of it is in the Log.")
 
     def _pip_version(self, python: str) -> tuple[int, ...]:
         ask = [python, "-c", "import pip; print(pip.__version__)"]
@@ -148,6 +157,8 @@ class InstallTask(BackgroundTask):
         self.session.logger.status("")
         if self.found is None:
             shutil.rmtree(self.plan.folder, ignore_errors=True)
+            with contextlib.suppress(OSError):  # there is something else in it
+                self.plan.folder.parent.rmdir()
             return
         use_private(self.session)
         self.session.logger.info(installed_message(self.found, self.plan.folder))

@@ -13,6 +13,7 @@ from pathlib import Path
 from chimerax.core.errors import UserError
 from chimerax.core.session import Session
 from chimerax.core.settings import Settings
+from chimerax.core.triggerset import TriggerSet
 
 from .child_process import clean_environment
 
@@ -34,6 +35,10 @@ mps = getattr(torch.backends, "mps", None)
 devices = ["cpu"] + ["cuda"] * torch.cuda.is_available() + ["mps"] * bool(mps and mps.is_available())
 print(json.dumps(dict(python=sys.version.split()[0], torch=torch.__version__, devices=devices)))
 """
+
+
+triggers = TriggerSet()
+triggers.add_trigger("python chosen")  # by "enhance install", for the panel
 
 
 class _EngineSettings(Settings):

@@ -12,6 +12,7 @@ from chimerax.ui import MainToolWindow
 from chimerax.ui.widgets import button_row, vertical_layout
 from Qt.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
 
+from . import engine_python
 from .background import BackgroundTask
 from .comparison_box import ComparisonBox
 from .engine_job import Progress
@@ -44,7 +45,8 @@ class EnhancePanel(ToolInstance):
         self.comparison = ComparisonBox(session, self.form, self._watch)
         layout.addWidget(self.comparison, stretch=1)
         self.tool_window.manage(placement="side")
-        look_for_engine(session, self._show_engine)
+        self._engine_handler = engine_python.triggers.add_handler("python chosen", lambda *_: self._look())
+        self._look()
 
     def _make_buttons(self, area: QWidget) -> None:
         _, buttons = button_row(
@@ -72,12 +74,17 @@ class EnhancePanel(ToolInstance):
             layout.addWidget(widget)
             widget.hide()
 
+    def _look(self) -> None:
+        look_for_engine(self.session, self._show_engine)
+
     def _show_engine(self, engine: EngineLine) -> None:
         if self._closed:
             return
         self.form.device_line.setText(engine.text)
         self.install_button.setVisible(not engine.ready)
         self.enhance_button.setVisible(engine.ready)
+        if engine.ready and self._task is None:
+            self.progress_text.hide()  # why an installation failed before
 
     def enhance(self) -> None:
         """Run `enhance` with the inputs."""
@@ -90,10 +97,8 @@ class EnhancePanel(ToolInstance):
     def install(self) -> None:
         """Run `enhance install`."""
         task = run(self.session, "enhance install")
-        if task is None or task.done:
-            look_for_engine(self.session, self._show_engine)
-        else:
-            self._watch(task, str(task.plan), lambda _: look_for_engine(self.session, self._show_engine))
+        if task is not None and not task.done:
+            self._watch(task, str(task.plan), lambda _: None)
 
     def stop(self) -> None:
         """Stop what is running."""
@@ -141,7 +146,7 @@ class EnhancePanel(ToolInstance):
     def delete(self) -> None:
         """Close the panel; what is running goes on."""
         self._closed = True
-        for handler in self._handlers:
+        for handler in (self._engine_handler, *self._handlers):
             handler.remove()
         self.comparison.end()
         super().delete()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -131,14 +132,27 @@ def test_install_and_repair(session):
             assert done.stdout.strip() == b"9.9"
 
 
+def test_install_without_network(session):
+    use_python(session, "")
+    with tempfile.TemporaryDirectory() as name, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there
+        index = f"http://127.0.0.1:{closed.getsockname()[1]}/simple"
+        variables = {"PIP_INDEX_URL": index, "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": ""}
+        variables |= {"PIP_RETRIES": "1", "PIP_CONFIG_FILE": os.devnull}
+        place = mock.patch.object(engine_python, "private_folder", return_value=Path(name, "new", "private"))
+        with mock.patch.dict(os.environ, variables), place, user_error(f"{index} can't be reached"):
+            run(session, f"enhance install indexUrl {index}")
+        assert not any(Path(name).iterdir())
+
+
 def test_failed_install_leaves_nothing(session):
     use_python(session, "")
     with tempfile.TemporaryDirectory() as name:
-        variables, place = offline(Path(name))
+        variables, place = offline(Path(name, "new"))
         with variables, place:
             with user_error("enhance install failed", "torch"):
                 run(session, "enhance install")
-            assert not (Path(name) / "private").exists()
+            assert not any(Path(name).iterdir())
             use_fake_engine()
             open_map(session)
             with user_error('type "enhance install"'):

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import numpy as np
 from chimerax.core.commands import run
-from support import Skipped, open_map, use_fake_engine, use_python
+from support import PYTHON, Skipped, open_map, use_fake_engine
 from test_mapcc import open_model, true_map
 from test_window import wait
 
@@ -325,14 +325,16 @@ def test_without_torch(session):
     if engine_python.private_folder().exists() or all(find_spec(name) for name in engine_python.NEEDED):
         raise Skipped("this ChimeraX has PyTorch")
     with panel(session) as (shown, _):
-        from chimerax.map_enhance.engine_line import look_for_engine
+        from chimerax.map_enhance.engine_install import use_private
 
-        use_python(session, "")
-        look_for_engine(session, shown._show_engine)
+        use_private(session)
         wait(session, lambda: shown.install_button.isVisible())
         told = shown.form.device_line.text()
         assert "GB" in told and str(engine_python.private_folder()) in told
         assert not shown.enhance_button.isVisible()
+        run(session, f"enhance install python {PYTHON}")
+        wait(session, lambda: shown.enhance_button.isVisible(), 60)
+        assert not shown.install_button.isVisible()
 
 
 def test_plots(session):
