@@ -28,7 +28,8 @@ class _Page(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        self.figure = Figure(dpi=100, layout="constrained")
+        # The size it asks for: matplotlib's own, 640 by 480, pushes the Log out of the window.
+        self.figure = Figure(figsize=(4.2, 2.5), dpi=100, layout="constrained")
         self.axes: Axes = self.figure.add_subplot()
         self.canvas = FigureCanvasQTAgg(self.figure)
         self.canvas.setMinimumSize(200, 200)  # matplotlib can't draw on nothing
