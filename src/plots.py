@@ -32,9 +32,17 @@ class _Page(QWidget):
         self.figure = Figure(figsize=(4.2, 2.5), dpi=100, layout="constrained")
         self.axes: Axes = self.figure.add_subplot()
         self.canvas = FigureCanvasQTAgg(self.figure)
-        self.canvas.setMinimumSize(200, 200)  # matplotlib can't draw on nothing
+        self.canvas.setMinimumSize(200, 140)  # matplotlib can't draw on nothing
         self.figure.set_facecolor("white")
         self.axes.tick_params(labelsize=8)
+
+
+def _legend_above(axes: Axes) -> None:
+    """A legend of the maps where it covers nothing."""
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    _, labels = axes.get_legend_handles_labels()
+    columns = 1 if sum(map(len, labels)) > 50 else len(labels)
+    axes.legend(fontsize=8, frameon=False, ncols=max(1, columns), **place)
 
 
 class FscPage(_Page):
@@ -42,7 +50,7 @@ class FscPage(_Page):
 
     def __init__(self, curves: list[FscCurve]) -> None:
         super().__init__()
-        self.layout().addWidget(self.canvas)
+        self.layout().addWidget(self.canvas, stretch=1)
         draw_fsc(self.axes, curves)
 
 
@@ -93,7 +101,7 @@ class ClassPage(_Page):
 
     def __init__(self, classes: dict[str, dict[str, np.ndarray]]) -> None:
         super().__init__()
-        self.layout().addWidget(self.canvas)
+        self.layout().addWidget(self.canvas, stretch=1)
         draw_classes(self.axes, classes)
 
 
@@ -118,7 +126,7 @@ def draw_classes(axes: Axes, classes: dict[str, dict[str, np.ndarray]]) -> None:
     labels = [name.replace(" ", "\n", 1) for name in classes]
     axes.set_xticks(range(len(classes)), labels, fontsize=8)
     axes.set_ylabel("Q-score", fontsize=9)
-    axes.legend(fontsize=8, frameon=False, loc="best")
+    _legend_above(axes)
 
 
 class ResiduePage(_Page):
@@ -146,7 +154,7 @@ class ResiduePage(_Page):
         row.addWidget(self.note)
         row.addStretch(1)
         self.layout().addLayout(row)
-        self.layout().addWidget(self.canvas)
+        self.layout().addWidget(self.canvas, stretch=1)
         self.canvas.mpl_connect("button_press_event", self._clicked)
         self.canvas.mpl_connect("motion_notify_event", self._pointed)
         self.draw()
@@ -168,7 +176,7 @@ class ResiduePage(_Page):
         axes.set_xlim(-0.5, max(0.5, len(self._shown) - 0.5))
         self._label_residues(chains[self._shown], chain == ALL_CHAINS)
         axes.tick_params(labelsize=8)
-        axes.legend(fontsize=8, frameon=False, loc="best")
+        _legend_above(axes)
         self.canvas.draw_idle()
 
     def _label_residues(self, chains: np.ndarray, by_chain: bool) -> None:

@@ -29,7 +29,7 @@ class ResultsView(QTreeWidget):
         self.groups: list[Group] = []
         self.setRootIsDecorated(True)
         self.setIndentation(12)
-        self.setMinimumHeight(150)
+        self.setMinimumHeight(110)
         self.itemClicked.connect(self._clicked)
 
     def show_groups(self, groups: list[Group], names: list[str]) -> None:

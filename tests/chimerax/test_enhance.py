@@ -213,14 +213,18 @@ def test_interrupted_command(session):
 
 
 def workers():
-    """Command lines of worker processes that still run (where /proc tells)."""
+    """Command lines of worker processes that still run on this temporary folder's jobs (where /proc tells)."""
     lines = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             lines.append(file.read_bytes().replace(b"\0", b" ").decode())
         except OSError:
             continue
-    return [line for line in lines if "cryomap.worker" in line and "chimerax_enhance_" in line]
+    return [
+        line
+        for line in lines
+        if "cryomap.worker" in line and f"{tempfile.gettempdir()}/chimerax_enhance_" in line
+    ]
 
 
 def test_task_is_listed(session):
