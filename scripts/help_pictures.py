@@ -44,6 +44,7 @@ def save_views(session, path):
     """Input and result side by side."""
     from Qt.QtGui import QImage, QPainter
 
+    run(session, "view orient; turn x 90")  # the filament from its side
     run(session, "color #1 #b0b0b0 models; color #3 #7fb2e5 models; volume #1,3 step 1")
     with tempfile.TemporaryDirectory() as folder:
         pictures = []
