@@ -46,7 +46,7 @@ def validate(
     """Run the network on the whole of each, in bfloat16."""
     network.eval()
     rows = []
-    for e in map(_to_eights, experiments):
+    for e in map(_whole_cells, experiments):
         x = e.observed[None, None].to(device).contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             output = network(x)[0, 0].float().cpu()
@@ -62,7 +62,7 @@ def validate(
     return Scores(*torch.tensor(rows).mean(dim=0).tolist())
 
 
-def _to_eights(e: Experiment) -> Experiment:
-    """The first voxels of a map, as many of them as divide by 8: what three halvings need."""
-    part = tuple(slice(0, n - n % 8) for n in e.observed.shape)
+def _whole_cells(e: Experiment) -> Experiment:
+    """The first voxels of a map, as many of them as divide by 16: what three halvings of a folded map need."""
+    part = tuple(slice(0, n - n % 16) for n in e.observed.shape)
     return replace(e, observed=e.observed[part], target=e.target[part])

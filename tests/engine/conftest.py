@@ -84,3 +84,11 @@ def sharpener_weights(tmp_path_factory) -> Path:
     arguments = {"channels": 2, "blocks": 1, "norm": "none"}
     architecture = {"name": "superem", "arguments": arguments}
     return save_as(sharpener(), tmp_path_factory.mktemp("weights"), architecture=architecture)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """For results."""
+    path = tmp_path / "out"
+    path.mkdir()
+    return path

@@ -89,13 +89,6 @@ def maps(tmp_path):
     return [make_map(tmp_path / "in" / f"{name}.mrc", 8 + i) for i, name in enumerate("abcdef")]
 
 
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "out"
-    path.mkdir()
-    return path
-
-
 def test_a_worker_killed_on_the_way_costs_nothing(maps, folder, sharpener_weights, scheduler, capsys):
     maps[5].write_text("not a map\n" * 500)
     killed = []

@@ -46,13 +46,6 @@ def maps(tmp_path):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "out"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def settings(sharpener_weights):
     return Settings(weights=str(sharpener_weights), contour=0.3, device="cpu")
 

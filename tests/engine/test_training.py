@@ -17,11 +17,14 @@ from cryomap.density import DensityMap, write_map
 from cryomap.errors import InputError
 from cryomap.grid import Grid
 from cryomap.networks.checkpoint import load_weights
+from cryomap.networks.cryosamu import CryoSAMU
 from training import loop
 from training.augment import Augmented, blurred, turned
+from training.experiment import Experiment
 from training.losses import adversarial_loss, correlation_loss, inner_correlation_loss, sum_of_squares
 from training.recipe import RECIPES, Optimisation, read_recipe
 from training.structures import pack, pack_folder, split, unpack
+from training.validation import validate
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
 TINY = """
@@ -84,6 +87,13 @@ def test_real_maps_are_validated_on_too(made):
     assert script.main([*words(made, "real"), "--steps", "1", "--real-maps", str(made / "real.tsv")]) == 0
     card = load_weights(None, made / "real" / "superem.safetensors")[1]
     assert -1 < card.results["validation"]["real"]["box"] < 1
+
+
+def test_maps_of_any_size_can_be_validated_on_by_a_folded_unet():
+    network = CryoSAMU(base=8, groups=0, context=4, fold=2)
+    volume = torch.rand(33, 40, 47)
+    scores = validate(network, [Experiment(volume, volume, 4.0, "")])
+    assert -1 <= scores.box <= 1
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(made):
