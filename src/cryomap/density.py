@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import tempfile
 import warnings
 import zlib
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from scipy import ndimage
 
 from .errors import InputError
 from .grid import Grid, skew_matrix
+from .replacing import replacing
 
 MODES = (0, 1, 2, 6, 12)  # signed bytes, shorts, floats, unsigned shorts, half floats
 TRANSFORM_MODES = (3, 4)
@@ -154,10 +154,7 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
     if not np.allclose(grid.rotation, np.eye(3)):
         raise ValueError("an MRC file can't hold a rotated grid; resample it first")
     require_writable(path)
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
+    with replacing(path) as temporary:
         with mrcfile.new(temporary, overwrite=True) as mrc:
             mrc.set_data(np.ascontiguousarray(density.values, dtype=np.float32))
             mrc.set_volume()
@@ -170,25 +167,12 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
             mrc.add_label("ChimeraX-MapEnhance")
         if path.suffix == ".gz":
             _compress(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
 
 
 def _compress(path: str) -> None:
     content = Path(path).read_bytes()
     with gzip.open(path, "wb", compresslevel=4) as out:
         out.write(content)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def resample(density: DensityMap, grid: Grid, order: int = 1) -> DensityMap:

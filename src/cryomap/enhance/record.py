@@ -5,14 +5,13 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..errors import InputError
+from ..replacing import replacing
 from .files import Settings, choose, deviation_path, weights_files
 
 
@@ -88,15 +87,5 @@ def write_record(result: Path, wanted: dict[str, Any], report: dict[str, Any]) -
     """
     path = record_path(result)
     text = json.dumps({**wanted, "version": __version__, "report": report}, indent=1) + "\n"
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, result.stat().st_mode & 0o666)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+    with replacing(path) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
