@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .losses import CONTENT, adversarial_loss, correlation_loss, discriminator_loss, inner_correlation_loss
+from .muon import Muon
 from .recipe import Loss, Optimisation
 
 
@@ -63,10 +64,12 @@ class State:
         torch.set_rng_state(state["random"])
 
 
-def make_optimiser(parameters: Iterable[Tensor], o: Optimisation) -> Optimizer:
+def make_optimiser(parameters: Iterable[nn.Parameter], o: Optimisation) -> Optimizer:
     """The recipe's optimiser."""
     if o.optimiser == "adam":
         return torch.optim.Adam(parameters, o.rate)
+    if o.optimiser == "muon":
+        return Muon(parameters, o.rate, o.weight_decay)
     return torch.optim.AdamW(parameters, o.rate, weight_decay=o.weight_decay)
 
 

@@ -32,9 +32,9 @@ class Optimisation:
     """How the loss is minimised.
 
     Attributes:
-        optimiser: "adam" or "adamw".
+        optimiser: "adam", "adamw" or "muon".
         rate: learning rate.
-        weight_decay: of AdamW.
+        weight_decay: of AdamW and Muon.
         schedule: "constant" or "cosine" (to zero over `steps`).
         warm_up: steps over which the rate rises from zero.
         steps: length of the training.
