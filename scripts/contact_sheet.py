@@ -65,7 +65,7 @@ def steps(structure: Structure, settings: Settings, resolution: float) -> Iterat
     soft = surroundings.soft_edge(surroundings.near(atoms, 8, radius, shape), 4, radius)
     yield "soft mask", real(sharp) * soft
     yield "zone mask 4 A", real(sharp) * surroundings.near(atoms, 4, radius, shape)
-    yield "coarse voxels", degrade.coarse_voxels(real(sharp), rng)
+    yield "coarse voxels", degrade.coarse_voxels(real(sharp), resolution, rng)
     yield "target", target_density(atoms, numbers, settings.target_sigma, radius, shape)
 
 

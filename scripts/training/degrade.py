@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from .randomness import choice, direction, normal, smooth_field, uniform
+from .randomness import chance, choice, direction, normal, smooth_field, uniform
 
 
 def local_b_factors(
@@ -119,9 +119,20 @@ def sharpen(radius: Tensor, fsc: Tensor, resolution: float, remaining: float, rn
     return factor
 
 
-def coarse_voxels(values: Tensor, rng: Generator) -> Tensor:
-    """The blur of a map that was sampled at 1.05 to 2 A with another phase and resampled trilinearly to 1 A."""
-    step = uniform(1.05, 2.0, rng)
+def coarse_voxels(values: Tensor, resolution: float, rng: Generator) -> Tensor:
+    """What is left of a map that was sampled more coarsely, at most at 0.45 of its resolution (A), and came back.
+
+    Half of them were interpolated trilinearly both ways, with another phase; the others were cropped in Fourier
+    space, as particles are, and come back with nothing beyond that box.
+    """
+    step = uniform(1.05, max(2.0, 0.45 * resolution), rng)
+    if chance(0.5, rng):
+        coefficients = torch.fft.rfftn(values)
+        for axis, n in enumerate(values.shape):
+            frequency = torch.fft.fftfreq(n, device=values.device)[: coefficients.shape[axis]].abs()
+            kept = (frequency < 0.5 / step).view([-1 if a == axis else 1 for a in range(3)])
+            coefficients = coefficients * kept
+        return torch.fft.irfftn(coefficients, s=values.shape)
     n = [max(4, int(size / step)) for size in values.shape]
     coarse = functional.interpolate(values[None, None], size=n, mode="trilinear", align_corners=True)
     return functional.interpolate(coarse, size=values.shape, mode="trilinear", align_corners=True)[0, 0]

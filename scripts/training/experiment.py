@@ -27,6 +27,7 @@ class Settings:
         box: edge of the simulated box in voxels of 1 A.
         normalization: of the input, see `normalize`.
         target_scale: target densities are divided by this many heights of a lone carbon, then clipped to 1.
+        small: probability that the box lies about a ligand, ion, lipid or glycan, where the structure has any.
         zone, soft_mask, neighbour, detergent, blobs, anisotropic, coarse, solvent: probabilities of each; one to
             three neighbours at a time.
     """
@@ -36,6 +37,7 @@ class Settings:
     box: int = 96
     normalization: Mapping[str, Any] = field(default_factory=lambda: {"name": "moments"})
     target_scale: float = 4.0
+    small: float = 0.0
     zone: float = 0.4
     soft_mask: float = 0.25
     neighbour: float = 0.4
@@ -106,7 +108,7 @@ def simulate(
             observed = observed.clamp(min=0)
             story.append("positive only")
     if chance(settings.coarse, rng):
-        observed = degrade.coarse_voxels(observed, rng)
+        observed = degrade.coarse_voxels(observed, resolution, rng)
         story.append("coarse voxels")
     observed = normalize(observed * uniform(0.8, 1.25, rng), settings.normalization)
     target = (target / settings.target_scale).clamp(max=1)
@@ -135,7 +137,7 @@ def _scene(
     s = structures[index]
     turn = rotation(rng)
     positions = s.positions @ turn.T
-    atom = choice(len(s), rng)
+    atom = _middle(s, settings, rng)
     jitter = (torch.rand(3, generator=rng) - 0.5) * settings.box * 0.5
     shift = settings.box / 2 - positions[atom] + jitter
     positions = positions + shift
@@ -155,9 +157,23 @@ def _scene(
     return Scene(s.pdb_id, positions, numbers, ranks, zone, zoned)
 
 
+def _middle(s: Structure, settings: Settings, rng: Generator) -> int:
+    """The atom that the box lies about."""
+    polymer = _is_polymer(s.kinds)
+    # One in a chain of its own would have no zone but itself.
+    small = (~polymer & torch.isin(s.chains, s.chains[polymer])).nonzero()[:, 0]
+    if chance(settings.small, rng) and len(small):
+        return int(small[choice(len(small), rng)])
+    return choice(len(s), rng)
+
+
+def _is_polymer(kinds: Tensor) -> Tensor:
+    return torch.isin(kinds, torch.tensor(POLYMERS, dtype=kinds.dtype))
+
+
 def _zone_selection(positions: Tensor, kinds: Tensor, chains: Tensor, chain: int) -> Tensor:
     """One chain, and whatever isn't polymer within 4 A of it: a ligand belongs to the protein that binds it."""
-    polymer = torch.isin(kinds, torch.tensor(POLYMERS, dtype=kinds.dtype))
+    polymer = _is_polymer(kinds)
     mine = (chains == chain) & polymer
     if not mine.any():
         return chains == chain
