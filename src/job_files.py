@@ -14,6 +14,7 @@ from chimerax.map import Volume
 
 from . import volumes
 from .cryomap.grid import Grid
+from .nearest_residue import small_molecules
 
 # The engine's words for what else a map may give.
 EXTRAS = ("support", "deviation", "regions")
@@ -136,8 +137,18 @@ class JobFiles:
             "level": level,
             "resolution": wanted.resolution,
             "mask": mask,
+            "sites": self._write_sites(number, volume),
             **self._paths(number, wanted),
         }
+
+    def _write_sites(self, number: int, volume: Volume) -> str | None:
+        """Where the open models have ligands and ions, in the map's coordinates."""
+        atoms = small_molecules(volume.session)
+        if not len(atoms):
+            return None
+        path = str(self.path(f"{number}_sites.npy"))
+        np.save(path, volume.scene_position.inverse() * atoms.scene_coords)
+        return path
 
     def _paths(self, number: int, wanted: EnhanceSettings) -> dict[str, str]:
         keys = [key for key in EXTRAS if key != "support" or wanted.color_by == "support"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
 import numpy as np
-from chimerax.atomic import AtomicStructure, Residue, concatenate
+from chimerax.atomic import AtomicStructure, Atoms, Residue, concatenate
 from chimerax.core.session import Session
 from chimerax.geometry import Place
 from scipy.spatial import cKDTree
@@ -41,6 +41,14 @@ def nearest_residues(
     for points in regions:
         index, distance = owner(points, tree, owners)
         yield (residues[index], distance) if distance <= FARTHEST else None
+
+
+def small_molecules(session: Session) -> Atoms:
+    """Heavy atoms of the ligands and ions of all open atomic models, shown or not; glycans and lipids are ligands."""
+    structures = session.models.list(type=AtomicStructure)
+    atoms = concatenate([structure.atoms for structure in structures], Atoms)
+    categories = atoms.structure_categories
+    return atoms[((categories == "ligand") | (categories == "ions")) & (atoms.element_numbers != 1)]
 
 
 def describe(residue: Residue, distance: float) -> dict:

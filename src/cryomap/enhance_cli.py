@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import halves_cli
+from .atoms import read_model
 from .density import read_map, require_writable
 from .errors import InputError
 
@@ -42,6 +43,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="default: auto")
     parser.add_argument("--grid-spacing", type=float, metavar="A", help="of the result")
     parser.add_argument("--mask", metavar="MAP", help="enhance only where this map is above 0")
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        help="PDB or mmCIF that fits the map: names what was lost, finds more of it",
+    )
     parser.add_argument(
         "--keep-lost", action="store_true", help="blend the input into density that the network lost"
     )
@@ -82,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
         options.mask and os.path.abspath(options.mask),
         options.keep_lost,
         options.samples,
+        options.model and os.path.abspath(options.model),
     )
     output = options.output
     if options.half_maps:
@@ -114,9 +121,10 @@ def _enhance_half_maps(options: argparse.Namespace, settings: Settings) -> None:
     require_writable(options.output, keep=options.maps[0])
     halves = [read_map(path) for path in options.maps]
     mask = read_map(settings.mask) if settings.mask else None
+    model = read_model(settings.model) if settings.model else None
     halves_cli.require_half_maps(options, halves)
     progress = _show_progress if sys.stderr.isatty() else None
-    halves_cli.enhance_half_maps(options, halves, mask, load(settings), progress)
+    halves_cli.enhance_half_maps(options, halves, mask, load(settings), progress, model)
 
 
 def _show_progress(done: int, total: int, seconds_left: float) -> None:

@@ -13,6 +13,7 @@ from .errors import InputError
 from .trust.halves import HalfMaps, require_halves
 
 if TYPE_CHECKING:
+    from .atoms import AtomicModel
     from .enhance.methods import Method
     from .enhance.tiles import Progress
 
@@ -35,6 +36,7 @@ def enhance_half_maps(
     mask: DensityMap | None,
     method: Method,
     progress: Progress | None,
+    model: AtomicModel | None = None,
 ) -> None:
     """Enhance two half maps alone and together, write all results, and say how far the halves agree.
 
@@ -44,7 +46,7 @@ def enhance_half_maps(
     Args:
         options: of the command.
         halves: see `require_half_maps`.
-        mask, method, progress: as in `enhance_trusted`.
+        mask, method, progress, model: as in `enhance_trusted`.
 
     Raises:
         InputError, MemoryError: as `enhance_trusted`.
@@ -61,6 +63,7 @@ def enhance_half_maps(
         resolution=options.resolution,
         keep=options.keep_lost,
         samples=options.samples,
+        model=model,
     )
     results = [done.together.result, *(half.result for half in done.halves), done.comparison.agreement]
     paths = _outputs(options)

@@ -4,10 +4,12 @@
 
     {"maps": [{"name": ..., "values": "x.npy" (z, y, x), "step", "origin", "cell_angles", "rotation": as in Grid,
                "output": "y.npy", "level": number or null, "resolution": A or null,
-               "mask": "m.npy" (same grid) or null}, ...],
+               "mask": "m.npy" (same grid) or null, "sites": "s.npy" or null}, ...],
      "method": "superem", "cryosamu" or null, "weights": path or null, "device": "auto", "cpu", "cuda" or "mps",
      "grid_spacing": A or null, "keep_lost": true or false (default), "samples": N (default 1),
      "agreement": "a.npy" or null (default)}
+
+"sites" are the x, y, z in A (n, 3) of atoms of ligands and ions, where a loss is looked for first.
 
 A map of the job may name three more files: "support" for the local correlation with the input (on the input's grid),
 "deviation" for the standard deviation of the samples (on the result's grid), and "regions" for the voxels of what was
@@ -122,6 +124,7 @@ def _enhance_map(job: dict[str, Any], index: int, emit) -> Enhanced:
     task = job["maps"][index]
     density = _read_values(task, "values")
     mask = _read_values(task, "mask") if task.get("mask") else None
+    sites = np.load(task["sites"]) if task.get("sites") else None
     method = _method(job, task.get("resolution"), emit)
 
     def progress(done: int, total: int, seconds_left: float) -> None:
@@ -137,6 +140,7 @@ def _enhance_map(job: dict[str, Any], index: int, emit) -> Enhanced:
         resolution=task.get("resolution"),
         keep=bool(job.get("keep_lost")),
         samples=job.get("samples") or 1,
+        sites=sites,
     )
     _save(task["output"], done.result.values)
     more = {"deviation": done.deviation and done.deviation.values}

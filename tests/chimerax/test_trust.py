@@ -92,6 +92,22 @@ def test_log_names_and_links(session):
     assert {a.residue.number for a in selected_atoms(session)} == {atom.residue.number}
 
 
+def test_the_engine_is_told_where_ligands_are(session):
+    model = open_model(session)
+    model.position = translation((3, 0, 1))
+    volume = open_map(session, name="fine")
+    volume.position = PLACE
+    use_fake_engine()
+    told = json.loads(run(session, f"enhance {volume.atomspec}", return_json=True).json_value)
+    wanted = [a for a in model.atoms if a.residue.name in ("XYZ", "MG")]
+    found = volume.scene_position * np.array(told["maps"][0]["report"]["sites"])
+    assert len(found) == len(wanted) == 5
+    assert np.allclose(found, [a.scene_coord for a in wanted], atol=1e-3)
+    run(session, f"close #{model.id_string}")
+    told = json.loads(run(session, f"enhance {volume.atomspec}", return_json=True).json_value)
+    assert told["maps"][0]["report"]["sites"] is None
+
+
 def test_nothing_noisy_if_nothing_was_lost(session):
     *_, group, section = lossy(session, name="fine")
     assert group is None and "no density was lost or invented" in section and "<table" not in section

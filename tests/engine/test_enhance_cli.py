@@ -13,6 +13,7 @@ from conftest import blobs
 
 from cryomap import cli
 from cryomap.density import DensityMap, read_map, write_map
+from cryomap.enhance import trusted
 from cryomap.grid import Grid
 
 SOURCE = Path(cli.__file__).resolve().parents[1]
@@ -63,6 +64,30 @@ def test_the_json_object(tmp_path, map_file, sharpener_weights, capsys):
     assert facts["input_grid"]["step"] == [1.3, 1.3, 1.3]
     assert facts["output_grid"]["step"] == [1.5, 1.5, 1.5]
     assert facts["output_grid"]["shape"] == list(read_map(out).grid.shape)
+
+
+def test_a_model_goes_to_the_judgement(tmp_path, map_file, sharpener_weights, capsys, monkeypatch):
+    told = []
+    monkeypatch.setattr(trusted, "judge", lambda *_, **how: told.append(how["model"]))
+    zinc = tmp_path / "zinc.pdb"
+    zinc.write_text(
+        "HETATM    1 ZN    ZN A 301      10.000 -20.000  30.000  1.00 20.00          ZN\n", encoding="ascii"
+    )
+    words = [
+        "enhance",
+        map_file,
+        "-o",
+        tmp_path / "out.mrc",
+        "--weights",
+        sharpener_weights,
+        "--contour",
+        0.3,
+    ]
+    assert run(*words, "--model", zinc) == 0
+    assert [str(residue) for residue in told[0].residues] == ["/A:301 ZN"]
+    (tmp_path / "out.mrc").unlink()
+    assert run(*words, "--model", tmp_path / "none.pdb") == 2
+    assert "none.pdb" in capsys.readouterr().err and not (tmp_path / "out.mrc").exists()
 
 
 def test_as_a_program_of_its_own(tmp_path, map_file, sharpener_weights):

@@ -9,6 +9,7 @@ from cryomap.errors import InputError
 from cryomap.grid import Grid
 from cryomap.trust.lost import Region
 from cryomap.trust.report import judge
+from cryomap.trust.sites import near_sites
 
 LEVEL = 0.012
 
@@ -43,6 +44,42 @@ def test_a_lost_ligand_is_found_and_named(rng, atoms):
     assert len(region.voxels) * 1.0 == pytest.approx(region.volume)
     at = trust.support.values[tuple(np.rint(LIGAND[::-1]).astype(int))]
     assert at < 0.3 < np.median(trust.support.values[tuple(np.rint(atoms[:, ::-1]).astype(int).T)])
+
+
+def test_where_an_ion_is_known_less_convinces(atoms):
+    """Two atoms in so much noise that they are hard to tell from it, in six maps; and the same noise without them."""
+    ion = ligand()[:2]
+    known, found, alarms = model(atoms, ion), {False: 0, True: 0}, 0
+    for seed in range(6):
+        with_ion, without = (
+            experiment(np.random.default_rng(seed), a, noise=0.15)
+            for a in (np.concatenate([atoms, ion]), atoms)
+        )
+        for told in found:
+            trust = judge(
+                with_ion, result(atoms), level=LEVEL, resolution=RESOLUTION, model=known if told else None
+            )
+            found[told] += any(distance(region, LIGAND) < 2.5 for region in trust.lost)
+        alarms += len(judge(without, result(atoms), level=LEVEL, resolution=RESOLUTION, model=known).lost)
+    assert found[True] >= 5 and found[True] > found[False] and alarms <= 1
+
+
+def test_sites_need_no_model(atoms):
+    """What the worker is told: positions alone."""
+    before = experiment(np.random.default_rng(1), np.concatenate([atoms, ligand()[:2]]), noise=0.15)
+    trust = judge(before, result(atoms), level=LEVEL, resolution=RESOLUTION, sites=ligand()[:2])
+    (region,) = trust.lost
+    assert distance(region, LIGAND) < 2.5 and region.peak_sigma < trust.threshold and region.nearest == ""
+
+
+def test_voxels_near_sites_on_a_turned_grid():
+    turn = ((0.0, -1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0))
+    grid = Grid((10, 11, 12), (0.8, 1.0, 1.3), (5.0, -3.0, 2.0), rotation=turn)
+    sites = np.array([grid.to_xyz((4.3, 5.2, 6.1)), grid.to_xyz((0, 0, 0)), (500.0, 0.0, 0.0)])
+    near = near_sites(sites, grid)
+    points = grid.to_xyz(np.argwhere(np.ones(grid.shape))[:, ::-1])
+    distances = np.linalg.norm(points[:, None] - sites, axis=2).min(axis=1)
+    assert np.array_equal(near.ravel(), distances <= 1.5)
 
 
 def test_an_invented_blob_is_found(rng, atoms):

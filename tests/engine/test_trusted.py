@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 import pytest
-from trust_maps import LIGAND, RESOLUTION, chain, experiment, ligand, result
+from trust_maps import LIGAND, RESOLUTION, chain, experiment, ligand, model, result
 
 from cryomap import cli
 from cryomap.density import DensityMap, read_map, write_map
@@ -43,6 +43,14 @@ def test_a_lost_ligand_is_warned_of(lossy, method, caplog):
     assert np.linalg.norm(np.array(content["trust"]["lost"][0]["center"]) - LIGAND) < 1
     assert content["trust"]["restored"] == 0
     assert content["tiles_run"] > 0
+
+
+def test_a_model_names_it(lossy, method, caplog):
+    known = model(chain(np.random.default_rng(3)), ligand())
+    with caplog.at_level(logging.WARNING):
+        done = enhance_trusted(lossy[0], method, 0.012, resolution=RESOLUTION, model=known)
+    assert "/B:301 HEM at 28" in caplog.text
+    assert done.to_dict()["trust"]["lost"][0]["kind"] == "ligand"
 
 
 def test_keep_gives_it_back(lossy, method, caplog):

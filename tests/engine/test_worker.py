@@ -13,6 +13,8 @@ import pytest
 from conftest import blobs, save_as
 
 import cryomap
+from cryomap import worker
+from cryomap.enhance import trusted
 from cryomap.grid import Grid
 from cryomap.networks.superem import Generator
 
@@ -89,6 +91,18 @@ def test_two_maps_in_one_job(tmp_path, sharpener_weights):
     assert not values[:, :, :14].any() and report["contour_in"] > 0
     assert any("no contour level" in event["message"] for event in of_kind(events, "log"))
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
+
+
+def test_sites_reach_the_judgement(tmp_path, sharpener_weights, monkeypatch):
+    wanted = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    np.save(tmp_path / "sites.npy", wanted)
+    told = []
+    monkeypatch.setattr(trusted, "judge", lambda *_, **how: told.append(how["sites"]))
+    job = {"method": None, "weights": str(sharpener_weights), "device": "cpu"}
+    for sites in (str(tmp_path / "sites.npy"), None):
+        item = task(tmp_path, sites=sites)
+        worker._enhance_map({**job, "maps": [item]}, 0, lambda *_, **__: None)
+    assert np.array_equal(told[0], wanted) and told[1] is None
 
 
 def test_a_bad_map_does_not_stop_the_others(tmp_path, sharpener_weights):

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..atoms import read_model
 from ..density import read_map, require_writable, write_map
 from ..networks.card import BUNDLED
 
@@ -35,6 +36,7 @@ class Settings:
         mask: a map file; only where it is above 0 is enhanced.
         keep_lost: blend the input into density that the network lost.
         samples: orientations to run.
+        model: an atomic model file in the maps' frame: names what was lost, and says where to look for it first.
     """
 
     method: str | None = None
@@ -46,6 +48,7 @@ class Settings:
     mask: str | None = None
     keep_lost: bool = False
     samples: int = 1
+    model: str | None = None
 
 
 def choose(settings: Settings) -> tuple[str | None, str]:
@@ -122,6 +125,7 @@ def enhance_file(
     require_writable(result, keep=source)
     density = read_map(source)
     mask = read_map(settings.mask) if settings.mask else None
+    model = read_model(settings.model) if settings.model else None
     method = get_method(settings)
     from .trusted import enhance_trusted
 
@@ -135,6 +139,7 @@ def enhance_file(
         resolution=settings.resolution,
         keep=settings.keep_lost,
         samples=settings.samples,
+        model=model,
     )
     write_map(done.result, result)
     if done.deviation is not None:

@@ -24,13 +24,14 @@ def describe(source: Path, settings: Settings) -> dict[str, Any]:
     """What determines a result: files by their content, settings by their value; not the device.
 
     Raises:
-        InputError: the map, the weights or the mask can't be read, or the resolution is none that a map has.
+        InputError: the map, the weights, the mask or the model can't be read, or the resolution is none that a map has.
     """
     told = asdict(settings)
     del told["device"]
     told["method"] = choose(settings)[0]
     told["weights"] = [_digest(path) for path in weights_files(settings)]
-    told["mask"] = _digest(Path(settings.mask)) if settings.mask else None
+    for key in ("mask", "model"):
+        told[key] = _digest(Path(told[key])) if told[key] else None
     return {"input": {"path": str(source), "sha256": _digest(source)}, "settings": told}
 
 

@@ -7,6 +7,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from ..atoms import AtomicModel
 from ..density import DensityMap
 from ..errors import InputError
 from ..trust.report import Trust, judge
@@ -62,6 +65,8 @@ def enhance_trusted(
     resolution: float | None = None,
     keep: bool = False,
     samples: int = 1,
+    model: AtomicModel | None = None,
+    sites: np.ndarray | None = None,
 ) -> Enhanced:
     """Enhance a map, compare the result with it, and give back what was lost if wanted.
 
@@ -70,6 +75,7 @@ def enhance_trusted(
         resolution: of the map, in A.
         keep: blend the input into lost regions.
         samples: orientations to run; 1 is the map as it is.
+        model, sites: as in `judge`.
 
     Raises:
         InputError, MemoryError: as `enhance`.
@@ -86,7 +92,9 @@ def enhance_trusted(
         density = replace(density, values=density.values * unit_mask(mask, density).values)
     trust, restored = None, 0
     try:
-        trust = judge(density, result, level=report.contour_in, resolution=resolution)
+        trust = judge(
+            density, result, level=report.contour_in, resolution=resolution, model=model, sites=sites
+        )
     except InputError as error:
         log.warning("the result can't be compared with the input: %s", error)
     if trust is not None and trust.lost:
@@ -104,7 +112,8 @@ def describe_lost(trust: Trust, restored: bool, most: int = 5) -> list[str]:
     lines = [f"{count} region{'s' if count > 1 else ''} of density lost ({action}):"]
     for region in trust.lost[:most]:
         at = ", ".join(f"{x:.1f}" for x in region.center)
+        name = f"{region.nearest} " if region.nearest else ""
         lines.append(
-            f"  at {at}: {region.volume:.0f} A^3, {100 * region.share:.0f} % gone, {region.peak_sigma:.1f} sigma"
+            f"  {name}at {at}: {region.volume:.0f} A^3, {100 * region.share:.0f} % gone, {region.peak_sigma:.1f} sigma"
         )
     return lines + ([f"  and {count - most} more"] if count > most else [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import ge
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,17 @@ from .noise import significance
 
 # Chosen on 80 simulated maps (`scripts/benchmark_trust.py` measures on others).
 VOXEL_SHARES = (0.3, 0.4, 0.5, 0.6)  # of a voxel's density that must be gone, tried one after the other
-LEAST_SHARE = 0.5  # of a region's density that must be gone ...
-SMALL_SHARE = 0.4  # ... and of a small one's: the tails of its neighbours fill up even what was lost wholly
-SMALL = 2.0  # volume of a small one, in cubes of the resolution
+LEAST_SHARE = 0.5  # of a region's density that must be gone
 INVENTED_SHARE = 0.9  # of an invented region's density that the input must lack
 LEAST_VOLUME = 0.2  # of a region, in cubes of the resolution
 EXTENT_SIGMA = 2.0  # a region reaches as far as its difference exceeds this many sigma
 FALSE_ALARMS = 0.02  # that noise may cause in a map, on average
+# Where a ligand or ion is known to be less convinces: there are few such places, and the tails of its neighbours
+# fill up even what was lost wholly.
+SITE_SIGMA = 3.0
+SITE_SHARE = 0.35
+SITE_VOLUME = 0.1
+AT_SITES = 0.25  # of a region's voxels that must be there
 NOISE_WIDTH = (
     0.6  # full width at half maximum of noise cut at a resolution, in resolutions (ball in Fourier space)
 )
@@ -75,18 +80,28 @@ def threshold(comparison: Comparison) -> float:
     return base * (1 + CAUTION * max(0.0, CONSISTENT - global_consistency(c)))
 
 
-def lost_regions(comparison: Comparison) -> tuple[Region, ...]:
+def lost_regions(comparison: Comparison, sites: np.ndarray | None = None) -> tuple[Region, ...]:
     """Regions of the input, above its contour and its noise, of which the result keeps too little.
 
     A voxel belongs to one if it exceeds the brought-back result by 2 sigma and by 0.3 of itself; a region counts if
-    somewhere in it the difference passes `threshold`, half of its density is gone (0.4 if it is small), and it
-    isn't smaller than a feature at this resolution. What doesn't count as one region is tried again with
-    0.4, 0.5 and 0.6, since a lost ligand may be joined to places that are merely weak.
+    somewhere in it the difference passes `threshold`, half of its density is gone, and it isn't smaller than a
+    feature at this resolution. Where a ligand or ion is known to be, 3 sigma and a third of the density do. What
+    doesn't count as one region is tried again with 0.4, 0.5 and 0.6, since a lost ligand may be joined to places
+    that are merely weak.
+
+    Args:
+        comparison: of input and result.
+        sites: bool (z, y, x), where ligands and ions are known to be, or None.
     """
     c = comparison
+    cut, cube = threshold(c), c.resolution**3
 
     def counts(region: Region) -> bool:
-        return region.share >= (SMALL_SHARE if region.volume < SMALL * c.resolution**3 else LEAST_SHARE)
+        if sites is not None and sites[tuple(region.voxels.T)].mean() >= AT_SITES:
+            least = (min(SITE_SIGMA, cut), SITE_VOLUME * cube, SITE_SHARE)
+        else:
+            least = (cut, LEAST_VOLUME * cube, LEAST_SHARE)
+        return all(map(ge, (region.peak_sigma, region.volume, region.share), least))
 
     return _regions(c.observed - c.explained, c.observed, c.dense, c.sigma, c, counts)
 
@@ -102,9 +117,12 @@ def invented_regions(comparison: Comparison) -> tuple[Region, ...]:
     spill = ndimage.binary_dilation(c.inside, iterations=steps) & ~c.inside
     wanted = ~spill & (c.explained > max(c.level, 3 * c.noise)) & ~c.dense
     sigma = np.full_like(c.sigma, c.sigma.min())
-    return _regions(
-        c.explained - c.observed, c.explained, wanted, sigma, c, lambda r: r.share >= INVENTED_SHARE
-    )
+    least = (threshold(c), LEAST_VOLUME * c.resolution**3, INVENTED_SHARE)
+
+    def counts(region: Region) -> bool:
+        return all(map(ge, (region.peak_sigma, region.volume, region.share), least))
+
+    return _regions(c.explained - c.observed, c.explained, wanted, sigma, c, counts)
 
 
 def _regions(
@@ -116,7 +134,6 @@ def _regions(
     counts: Callable[[Region], bool],
 ) -> tuple[Region, ...]:
     """Connected regions, see `lost_regions`; the most striking first."""
-    cut, least = threshold(c), LEAST_VOLUME * c.resolution**3
     ratio = difference / sigma
     free = allowed & (ratio > EXTENT_SIGMA)
     regions = []
@@ -126,10 +143,10 @@ def _regions(
             break
         peaks = ndimage.maximum(ratio, labels, np.arange(1, count + 1))
         boxes = ndimage.find_objects(labels)
-        for index in np.flatnonzero(peaks > cut):
+        for index in np.flatnonzero(peaks >= SITE_SIGMA):
             voxels = np.argwhere(labels[boxes[index]] == index + 1) + [s.start for s in boxes[index]]
             region = _region(voxels.astype(np.int32), difference, whole, float(peaks[index]), c)
-            if region.volume >= least and counts(region):
+            if counts(region):
                 regions.append(region)
                 free[tuple(voxels.T)] = False
     return tuple(sorted(regions, key=lambda r: -r.peak_sigma * r.volume))

@@ -14,6 +14,7 @@ from .consistency import Comparison, bring_to_grid, compare, global_consistency,
 from .lost import Region, invented_regions, lost_regions, threshold
 from .names import name_regions
 from .noise import find_solvent
+from .sites import near_sites, small_molecules
 
 MARGIN = 10.0  # A about the density that are looked at
 
@@ -65,6 +66,7 @@ def judge(
     level: float,
     resolution: float | None = None,
     model: AtomicModel | None = None,
+    sites: np.ndarray | None = None,
 ) -> Trust:
     """Compare an enhanced map with its input.
 
@@ -74,6 +76,7 @@ def judge(
         level: the input's contour level.
         resolution: of the input in A; None takes where the two part in reciprocal space.
         model: names the residues nearest to what was lost or invented.
+        sites: x, y, z in A (n, 3) of atoms of ligands and ions, where less convinces; None takes the model's.
 
     Raises:
         InputError: the two do not overlap, or nothing of the input is above the level.
@@ -82,7 +85,10 @@ def judge(
     part, start, result = _part_with_density(before, after, level)
     inside = solvent.inside[tuple(slice(s, s + n) for s, n in zip(start, part.grid.shape, strict=True))]
     comparison = compare(part, result, replace(solvent, inside=inside), level, resolution)
-    lost, invented = lost_regions(comparison), invented_regions(comparison)
+    if sites is None and model is not None:
+        sites = small_molecules(model)
+    known = None if sites is None else near_sites(sites, part.grid)
+    lost, invented = lost_regions(comparison, known), invented_regions(comparison)
     if model is not None:
         lost, invented = (name_regions(found, part.grid, model) for found in (lost, invented))
     return Trust(

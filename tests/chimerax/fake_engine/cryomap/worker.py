@@ -64,6 +64,7 @@ def work(number, item, job):
         "contour_out": item["level"],
         "worker": os.getpid(),
         "masked": masked,
+        "sites": None if item["sites"] is None else np.load(item["sites"]).tolist(),
         "trust": judge(item, values, job),
         "asked": {key: job[key] for key in ("method", "weights", "device", "grid_spacing")}
         | {"resolution": item["resolution"], "keep_lost": job["keep_lost"], "samples": job["samples"]},
