@@ -25,7 +25,7 @@ from cryomap.atoms import AtomicModel  # noqa: E402
 from cryomap.density import DensityMap, resample, write_map  # noqa: E402
 from cryomap.enhance.contour import level_for_volume  # noqa: E402
 from cryomap.enhance.methods import load_method  # noqa: E402
-from cryomap.enhance.run import enhance  # noqa: E402
+from cryomap.enhance.trusted import enhance_trusted  # noqa: E402
 from cryomap.errors import InputError  # noqa: E402
 from cryomap.networks.card import BUNDLED  # noqa: E402
 from cryomap.simulate import structure_factor_map  # noqa: E402
@@ -76,12 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_method(name: str, given: DensityMap, model: AtomicModel, options: argparse.Namespace) -> DensityMap:
-    """Enhance the map by one method, print what changed, write both maps."""
+    """Enhance the map by one method, print what changed, write both maps; what was lost is logged."""
     resolution = RESOLUTIONS[name]
     begun = time.monotonic()
     method = load_method(name, options.weights / f"{name}.safetensors")
     level = level_for_volume(given.values, ATOM_VOLUME * len(model), given.grid.voxel_volume)
-    result, report = enhance(given, method, level)
+    done = enhance_trusted(given, method, level, resolution=resolution, model=model)
+    result, report = done.result, done.report
     write_map(given, options.output / f"{name}_input.mrc")
     write_map(result, options.output / f"{name}_output.mrc")
     print(
