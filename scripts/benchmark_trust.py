@@ -48,11 +48,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--atoms", type=int, default=6000, help="leave out larger complexes")
     parser.add_argument("--weights", help="enhance with these instead of simulating a losing network")
+    parser.add_argument("--blind", action="store_true", help="judge without the model, by the maps alone")
     options = parser.parse_args()
     tallies = []
     for path, seed in _choose(options):
         begun = time.monotonic()
-        tally = one_map(path, seed, options.weights)
+        tally = one_map(path, seed, options.weights, options.blind)
         if tally is None:
             continue
         tallies.append(tally)
@@ -76,7 +77,7 @@ def _choose(options: argparse.Namespace) -> Iterator[tuple[Path, int]]:
             yield files[index], options.seed * 10_000 + int(index)
 
 
-def one_map(path: Path, seed: int, weights: str | None) -> Tally | None:
+def one_map(path: Path, seed: int, weights: str | None, blind: bool = False) -> Tally | None:
     """Simulate, damage or enhance, judge, count, give back; None for a map in which nothing can be seen."""
     rng = torch.Generator().manual_seed(seed)
     complex_ = simulate(path, uniform(*RESOLUTIONS, rng), rng)
@@ -86,7 +87,8 @@ def one_map(path: Path, seed: int, weights: str | None) -> Tally | None:
         result, kept, blobs = _enhance(complex_, weights, level)
     else:
         result, kept, blobs = _damage(complex_, rng)
-    trust = judge(observed, result, level=level, resolution=complex_.resolution, model=complex_.model)
+    model = None if blind else complex_.model
+    trust = judge(observed, result, level=level, resolution=complex_.resolution, model=model)
     tally, parts = count(complex_, kept, blobs, trust, level, _true_noise(complex_))
     measure_return(tally, complex_, parts, (observed, result, keep_lost(observed, result, trust)))
     return tally
