@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from cryomap.replacing import replacing
+
 from .losses import CONTENT, adversarial_loss, correlation_loss, discriminator_loss, inner_correlation_loss
 from .muon import Muon
 from .recipe import Loss, Optimisation
@@ -135,10 +137,5 @@ def _discriminator_step(fabric: Fabric, state: State, generated: Tensor, real: T
 
 def save_checkpoint(state: State, path: str | os.PathLike) -> None:
     """Write a checkpoint, whole or not at all: the last one survives a kill or a full disk."""
-    path = Path(path)
-    temporary = path.with_suffix(".part")
-    try:
+    with replacing(Path(path)) as temporary:
         torch.save(state.state_dict(), temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cryomap.atoms import KINDS, read_model
 from cryomap.errors import InputError
+from cryomap.replacing import replacing
 
 POLYMERS = (KINDS.index("protein"), KINDS.index("nucleic"))
 
@@ -79,11 +80,8 @@ def pack(structures: list[Structure], path: str | os.PathLike) -> None:
         "chains": torch.cat([s.chains.short() for s in structures]),
     }
     arrays = {key: value.numpy() for key, value in columns.items()}
-    temporary = Path(path).with_suffix(".part.npz")
-    np.savez_compressed(
-        temporary, lengths=lengths, pdb_ids=np.array([s.pdb_id for s in structures]), **arrays
-    )
-    os.replace(temporary, path)
+    with replacing(Path(path)) as temporary, open(temporary, "wb") as out:
+        np.savez_compressed(out, lengths=lengths, pdb_ids=np.array([s.pdb_id for s in structures]), **arrays)
 
 
 def unpack(path: str | os.PathLike) -> list[Structure]:

@@ -29,7 +29,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,7 @@ import numpy as np
 from .density import DensityMap
 from .errors import InputError
 from .grid import Grid
+from .replacing import replacing
 
 if TYPE_CHECKING:
     from .enhance.trusted import Enhanced
@@ -205,19 +205,8 @@ def _method(job: dict[str, Any], resolution: float | None, emit):
 
 
 def _save(path: str, values: np.ndarray) -> None:
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise InputError(f"{path}: the folder {folder} does not exist")
-    handle, temporary = tempfile.mkstemp(suffix=".part", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            np.save(out, values)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+    with replacing(Path(path)) as temporary, open(temporary, "wb") as out:
+        np.save(out, values)
 
 
 if __name__ == "__main__":

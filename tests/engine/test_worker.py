@@ -137,7 +137,7 @@ def test_a_broken_job_file(tmp_path, sharpener_weights):
 def test_a_missing_output_folder(tmp_path, sharpener_weights):
     gone = task(tmp_path, output=str(tmp_path / "no" / "out.npy"))
     events, code = finish(start(tmp_path, sharpener_weights, gone))
-    assert code == 2 and "does not exist" in of_kind(events, "error")[0]["message"]
+    assert code == 2 and "No such file" in of_kind(events, "error")[0]["message"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..replacing import replacing
 from .results import Report
 
 COLORS = ("#1b5fa8", "#d1541c", "#2c8a4b", "#8a3ba0", "#7a6a1c", "#2a8f96")
@@ -47,13 +48,11 @@ def save_plot(report: Report, path: str | os.PathLike) -> None:
         _draw_curves(axes[0], report)
     for axis, (title, attribute) in zip(axes[has_curves:], tracks, strict=True):
         _draw_track(axis, report, title, attribute)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        figure.savefig(temporary, dpi=150)
-        os.replace(temporary, path)
-    except (OSError, ValueError) as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: can't be written ({error})") from None
+    kind = path.suffix[1:] or "png"
+    if kind not in figure.canvas.get_supported_filetypes():
+        raise InputError(f"{path}: can't be written; a plot is a .png, .pdf or .svg file")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, format=kind)
 
 
 def _draw_curves(axis, report: Report) -> None:

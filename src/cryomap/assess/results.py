@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..atoms import AtomicModel
-from ..errors import InputError
+from ..replacing import replacing
 from .classes import ClassScores, LigandScores, class_changes
 from .cubes import CubeComparison, Cubes
 from .fourier import Curve
@@ -235,11 +235,5 @@ def write_text(text: str, path: str | os.PathLike) -> None:
     Raises:
         InputError: it can't be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
+    with replacing(Path(path)) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")

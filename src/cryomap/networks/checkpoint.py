@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError
+from ..replacing import replacing
 from .card import BUNDLED, RELEASED_SUPEREM, Card, read_card
 from .cryosamu import CryoSAMU
 from .superem import Generator, ReleasedGenerator
@@ -76,23 +77,17 @@ def save_weights(network: nn.Module, card: Card, path: str | os.PathLike) -> Non
 
     path = Path(path)
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    temporary, temporary_card = path.with_suffix(".part"), path.with_suffix(".json.part")
-    try:
-        save_file(state, temporary, metadata={"method": card.method, "version": card.version})
-        temporary_card.write_text(card.to_json(), encoding="utf-8")
-        os.replace(temporary, path)
-        os.replace(temporary_card, path.with_suffix(".json"))
-    finally:
-        temporary.unlink(missing_ok=True)
-        temporary_card.unlink(missing_ok=True)
+    with replacing(path) as weights, replacing(path.with_suffix(".json")) as text:
+        save_file(state, weights, metadata={"method": card.method, "version": card.version})
+        Path(text).write_text(card.to_json(), encoding="utf-8")
 
 
 def update_card(path: str | os.PathLike, **changes: object) -> None:
     """Change fields of the card beside a weights file, the measured results say."""
     path = Path(path).with_suffix(".json")
-    temporary = path.with_suffix(".json.part")
-    temporary.write_text(replace(read_card(path), **changes).to_json(), encoding="utf-8")
-    os.replace(temporary, path)
+    card = replace(read_card(path), **changes)
+    with replacing(path) as temporary:
+        Path(temporary).write_text(card.to_json(), encoding="utf-8")
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
