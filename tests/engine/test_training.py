@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop.torch, "save", full)
     state.step = 6
-    with pytest.raises(InputError, match="last.ckpt: can.t be written .No space"):
+    with pytest.raises(InputError, match=r"last.ckpt: can.t be written .No space"):
         loop.save_checkpoint(state, tmp_path / "last.ckpt")
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] == 5
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
