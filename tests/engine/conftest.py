@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from chimerax_program import bundle, chimerax, wheel  # noqa: F401
+from pair_entries import archive, pair_folder  # noqa: F401
 from torch import nn
 
 from cryomap.density import DensityMap
