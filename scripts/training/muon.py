@@ -58,7 +58,7 @@ class Muon(torch.optim.AdamW):
         direction = orthogonal(p.grad.add(momentum, alpha=group["momentum"]).flatten(1))
         size = 0.2 * max(direction.shape) ** 0.5
         p.mul_(1 - group["lr"] * group["weight_decay"])
-        p.add_(direction.view(p.shape), alpha=-group["lr"] * size)
+        p.add_(direction.reshape(p.shape), alpha=-group["lr"] * size)
 
 
 def orthogonal(matrix: Tensor, rounds: int = 5) -> Tensor:

@@ -98,7 +98,7 @@ def lost_regions(comparison: Comparison, sites: np.ndarray | None = None) -> tup
 
     def counts(region: Region) -> bool:
         if sites is not None and sites[tuple(region.voxels.T)].mean() >= AT_SITES:
-            least = (min(SITE_SIGMA, cut), SITE_VOLUME * cube, SITE_SHARE)
+            least = (SITE_SIGMA, SITE_VOLUME * cube, SITE_SHARE)
         else:
             least = (cut, LEAST_VOLUME * cube, LEAST_SHARE)
         return all(map(ge, (region.peak_sigma, region.volume, region.share), least))
@@ -143,7 +143,7 @@ def _regions(
             break
         peaks = ndimage.maximum(ratio, labels, np.arange(1, count + 1))
         boxes = ndimage.find_objects(labels)
-        for index in np.flatnonzero(peaks >= SITE_SIGMA):
+        for index in np.flatnonzero(peaks >= SITE_SIGMA):  # nothing less counts anywhere
             voxels = np.argwhere(labels[boxes[index]] == index + 1) + [s.start for s in boxes[index]]
             region = _region(voxels.astype(np.int32), difference, whole, float(peaks[index]), c)
             if counts(region):
