@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from chimerax.atomic import AtomicStructure
 from chimerax.map import Volume
 
 from .trust_markers import go_there, marker_spec
@@ -40,6 +41,8 @@ def trust_section(result: Volume, given: Volume, report: dict, group: TrustModel
     if lost and not given.deleted:
         mesh = f'<a href="cxcmd:volume #{given.id_string} show style mesh">Show the input as mesh</a>'
         sentence += f". {mesh} to see what was there"
+    if not result.session.models.list(type=AtomicStructure):
+        sentence += ". With an atomic model open, its ligands and ions are looked at more closely"
     if group is None or not lost + invented:
         return f"<p>{sentence}.</p>"
     titles = ("", "Center (&Aring;)", "&Aring;<sup>3</sup>", "Peak", "Share", "Nearest")

@@ -108,6 +108,15 @@ def test_the_engine_is_told_where_ligands_are(session):
     assert told["maps"][0]["report"]["sites"] is None
 
 
+def test_what_a_model_would_add_is_said_once_there_is_none(session):
+    hint = "its ligands and ions are looked at more closely"
+    *_, section = lossy(session, name="fine")
+    assert hint in section
+    open_model(session)
+    *_, section = lossy(session, name="fine")
+    assert section and hint not in section
+
+
 def test_nothing_noisy_if_nothing_was_lost(session):
     *_, group, section = lossy(session, name="fine")
     assert group is None and "no density was lost or invented" in section and "<table" not in section
