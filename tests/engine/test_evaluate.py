@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import references
 from matplotlib import image
-from test_pairs import protein, write_density, write_model
+from pair_entries import protein, write_density, write_model
 
 import evaluate
 from cryomap.assess.correlation import correlations, fixed_scale, model_map
