@@ -1,6 +1,7 @@
 """The simulated experiments against independent programs and the equations they follow."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from cryomap.grid import Grid
 from cryomap.simulate import structure_factor_map
 from training import degrade, surroundings
 from training.atoms_to_density import fourier_radius, spread, structure_density, target_density
-from training.experiment import Settings, _zone_selection, simulate
+from training.experiment import Settings, _middle, _zone_selection, simulate
 from training.randomness import rotation
 from training.stream import Consecutive, SimulatedCubes
+from training.structures import POLYMERS
 
 SHAPE = (48, 48, 48)
 RADIUS = fourier_radius(SHAPE)
@@ -150,6 +152,30 @@ def test_cubes_are_the_same_whatever_the_run():
     observed, target = cubes[7]
     assert observed.shape == target.shape == (3, 1, 24, 24, 24)
     assert torch.equal(cubes[7][0], observed) and not torch.equal(cubes[8][0], observed)
+
+
+def test_boxes_lie_about_small_molecules_where_that_is_wanted():
+    s, rng = made_structure(), torch.Generator().manual_seed(1)
+    s = replace(s, chains=s.chains % 2)  # the ligand and the ion belong to the proteins' chains
+    chosen = [s.kinds[_middle(s, Settings(small=small), rng)] for small in (1.0, 0.0) for _ in range(40)]
+    polymer = torch.isin(torch.stack(chosen), torch.tensor(POLYMERS, dtype=s.kinds.dtype))
+    assert not polymer[:40].any() and polymer[40:].float().mean() > 0.5
+
+
+def test_coarse_voxels_hold_nothing_beyond_their_frequency():
+    """Those cropped in Fourier space: the corner frequency is that of a step up to 0.45 of the resolution."""
+    values = torch.randn(40, 40, 40, generator=torch.Generator().manual_seed(2))
+    whole, frequency, cropped = torch.fft.rfftn(values), torch.fft.rfftfreq(40), 0
+    for seed in range(12):
+        coarse = degrade.coarse_voxels(values, 6.0, torch.Generator().manual_seed(seed))
+        found = torch.fft.rfftn(coarse)
+        kept = found[0, 0].abs() > 1e-3
+        if kept.all():
+            continue  # interpolated: weaker, but not nothing
+        cropped += 1
+        assert 0.5 / 2.7 - 0.025 <= float(frequency[kept].max()) < 0.5 / 1.05
+        assert torch.allclose(found[0, 0][kept], whole[0, 0][kept], atol=1e-3)
+    assert 2 < cropped < 10
 
 
 def test_order_resumes_shuffles_and_is_shared_out():
