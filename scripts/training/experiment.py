@@ -159,11 +159,12 @@ def _scene(
 
 def _middle(s: Structure, settings: Settings, rng: Generator) -> int:
     """The atom that the box lies about."""
-    polymer = _is_polymer(s.kinds)
-    # One in a chain of its own would have no zone but itself.
-    small = (~polymer & torch.isin(s.chains, s.chains[polymer])).nonzero()[:, 0]
-    if chance(settings.small, rng) and len(small):
-        return int(small[choice(len(small), rng)])
+    if chance(settings.small, rng):
+        polymer = _is_polymer(s.kinds)
+        # One in a chain of its own would have no zone but itself.
+        small = (~polymer & torch.isin(s.chains, s.chains[polymer])).nonzero()[:, 0]
+        if len(small):
+            return int(small[choice(len(small), rng)])
     return choice(len(s), rng)
 
 

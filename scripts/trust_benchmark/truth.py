@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from cryomap.assess.classes import SINGLE_KINDS
 from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
 
 from .complexes import Complex, signal_of, target_of
 
 WINDOW = 5.0  # A about a component's atoms
-SMALL = ("ligand", "ion", "lipid", "glycan")
 
 
-def components(model: AtomicModel, kinds: tuple[str, ...] = SMALL) -> list[np.ndarray]:
+def components(model: AtomicModel, kinds: tuple[str, ...] = SINGLE_KINDS) -> list[np.ndarray]:
     """Atom indices of each residue of these kinds."""
     present = np.unique(model.residue_indices)
     chosen = [i for i in present if model.residues[i].kind in kinds]

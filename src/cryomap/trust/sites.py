@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..assess.classes import SINGLE_KINDS
+from ..assess.masks import spheres
 from ..atoms import AtomicModel
 from ..grid import Grid
 
-SMALL_MOLECULES = ("ligand", "ion", "lipid", "glycan")
 REACH = 1.5  # A about an atom
 
 
 def small_molecules(model: AtomicModel) -> np.ndarray:
     """x, y, z in A (n, 3) of the heavy atoms of small molecules other than water."""
-    chosen = np.isin(model.atom_kinds, SMALL_MOLECULES) & (model.atomic_numbers > 1)
+    chosen = np.isin(model.atom_kinds, SINGLE_KINDS) & (model.atomic_numbers > 1)
     return model.positions[chosen]
 
 
@@ -27,13 +28,9 @@ def near_sites(sites: np.ndarray, grid: Grid) -> np.ndarray:
     Returns:
         bool (z, y, x).
     """
-    near = np.zeros(grid.shape, bool)
-    steps = [int(np.ceil(REACH / step)) for step in grid.step]
-    around = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in steps), indexing="ij"), -1).reshape(-1, 3)
     reach = max(REACH, max(grid.step))
-    for site, index in zip(sites, np.rint(grid.to_indices(sites)).astype(int), strict=True):
-        voxels = index + around
-        voxels = voxels[((voxels >= 0) & (voxels < grid.shape[::-1])).all(axis=1)]
-        voxels = voxels[np.linalg.norm(grid.to_xyz(voxels) - site, axis=1) <= reach]
-        near[tuple(voxels.T[::-1])] = True
-    return near
+    pad = int(np.ceil(reach / min(grid.step))) + 1  # spheres come in again on the other side of their box
+    wide = grid.cropped((-pad,) * 3, tuple(n + 2 * pad for n in grid.shape))
+    indices = wide.to_indices(sites)
+    inside = ((indices >= 0) & (indices <= np.array(wide.size) - 1)).all(axis=1)
+    return spheres(sites[inside], reach, wide)[pad:-pad, pad:-pad, pad:-pad]
