@@ -71,7 +71,12 @@ def orthogonal(matrix: Tensor, rounds: int = 5) -> Tensor:
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonal(matrix.T, rounds).T
     x = matrix / matrix.norm().clamp(min=1e-7)
+    # A round multiplies x from the left by a polynomial of x x^T: all of them are worked out on that square matrix,
+    # a fiftieth of x in a convolution, and x itself is multiplied once.
+    gram = x @ x.T
+    identity = product = torch.eye(len(gram), dtype=x.dtype, device=x.device)
     for _ in range(rounds):
-        gram = x @ x.T
-        x = 3.4445 * x + (2.0315 * gram @ gram - 4.775 * gram) @ x
-    return x
+        factor = 3.4445 * identity - 4.775 * gram + 2.0315 * gram @ gram
+        product = factor @ product
+        gram = factor @ gram @ factor
+    return product @ x
