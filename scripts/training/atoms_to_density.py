@@ -78,7 +78,12 @@ def form_factor(atomic_number: int) -> tuple[tuple[float, ...], tuple[float, ...
 
 
 def structure_density(
-    positions: Tensor, atomic_numbers: Tensor, b_factors: Tensor, radius: Tensor, shape: tuple[int, int, int]
+    positions: Tensor,
+    atomic_numbers: Tensor,
+    b_factors: Tensor,
+    radius: Tensor,
+    shape: tuple[int, int, int],
+    occupancies: Tensor | None = None,
 ) -> Tensor:
     """Fourier coefficients of the atoms' density with electron form factors and a B factor for each atom.
 
@@ -91,6 +96,7 @@ def structure_density(
         b_factors: (n,) in A^2, >= 0.
         radius: `fourier_radius(shape)`.
         shape: (z, y, x) of the box, voxels of 1 A.
+        occupancies: (n,), 0..1; None for 1.
 
     Returns:
         complex64, as `torch.fft.rfftn` of the box; a potential in V A^3 but for a constant.
@@ -106,6 +112,8 @@ def structure_density(
         for n, value in strength.items():
             table[n] = value
         weights = table[atomic_numbers[chosen].long()]
+        if occupancies is not None:
+            weights = weights * occupancies[chosen]
         grid = spread(positions[chosen], weights, sigma[chosen], shape)
         curve = sum(ai * torch.exp(-bi * radius**2 / 4) for ai, bi in zip(a, b, strict=True))
         total += torch.fft.rfftn(grid) * curve

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Generator, Tensor
 
 from cryomap.enhance.normalize import normalize
 
-from . import degrade, surroundings
+from . import degrade, side_chains, surroundings
 from .atoms_to_density import fourier_radius, structure_density, target_density
 from .randomness import chance, choice, rotation, uniform
 from .structures import POLYMERS, Structure
@@ -28,6 +29,7 @@ class Settings:
         normalization: of the input, see `normalize`.
         target_scale: target densities are divided by this many heights of a lone carbon, then clipped to 1.
         small: probability that the box lies about a ligand, ion, lipid or glycan, where the structure has any.
+        side_chains: probability that side chains and negative charges show less, see `side_chains`.
         zone, soft_mask, neighbour, detergent, blobs, anisotropic, coarse, solvent: probabilities of each; one to
             three neighbours at a time.
     """
@@ -38,6 +40,7 @@ class Settings:
     normalization: Mapping[str, Any] = field(default_factory=lambda: {"name": "moments"})
     target_scale: float = 4.0
     small: float = 0.0
+    side_chains: float = 0.0
     zone: float = 0.4
     soft_mask: float = 0.25
     neighbour: float = 0.4
@@ -82,7 +85,12 @@ def simulate(
 
     b_mean = resolution**2 * uniform(4, 14, rng)
     b = degrade.local_b_factors(scene.positions, scene.ranks, b_mean, radius, shape, rng)
-    signal = structure_density(scene.positions, scene.atomic_numbers, b, radius, shape)
+    shown = None
+    if chance(settings.side_chains, rng):
+        b = b + side_chains.motion(scene.depths, scene.residues, scene.ranks, b_mean, rng)
+        shown = side_chains.occupancies(scene.depths, scene.charges, rng)
+        story.append("weak side chains")
+    signal = structure_density(scene.positions, scene.atomic_numbers, b, radius, shape, shown)
     molecule = surroundings.near(scene.positions, 2.5, radius, shape)
     filled = float(molecule.float().mean())
     signal = _add_disorder(signal, molecule, settings, radius, shape, rng, story)
@@ -117,12 +125,15 @@ def simulate(
 
 @dataclass(frozen=True)
 class Scene:
-    """Atoms in the box; where the map is zoned, `zone` (n,) bool says which atoms a zone mask is drawn about."""
+    """Atoms in the box, see `Structure`; if the map is zoned, `zone` (n,) bool says about which a zone mask is drawn."""
 
     name: str
     positions: Tensor
     atomic_numbers: Tensor
     ranks: Tensor
+    residues: Tensor
+    depths: Tensor
+    charges: Tensor
     zone: Tensor
     zoned: bool
 
@@ -141,20 +152,36 @@ def _scene(
     jitter = (torch.rand(3, generator=rng) - 0.5) * settings.box * 0.5
     shift = settings.box / 2 - positions[atom] + jitter
     positions = positions + shift
-    parts = [(positions, s.atomic_numbers, s.b_ranks, s.kinds, s.chains)]
+    parts = [(positions, s)]
     neighbours = 1 + choice(3, rng) if chance(settings.neighbour, rng) else 0
-    for i in range(neighbours):
+    for _ in range(neighbours):
         other = structures[choice(len(structures), rng)]
         moved = surroundings.beside(positions, other.positions @ rotation(rng).T, rng)
-        parts.append((moved, other.atomic_numbers, other.b_ranks, other.kinds, other.chains + 1000 * (i + 1)))
-    positions, numbers, ranks, kinds, chains = (torch.cat(c) for c in zip(*parts, strict=True))
+        parts.append((moved, other))
+    starts = accumulate((int(p.residues.max()) + 1 for _, p in parts), initial=0)
+    columns = (
+        (
+            place,
+            p.atomic_numbers,
+            p.b_ranks,
+            p.residues + start,
+            p.depths,
+            p.charges,
+            p.kinds,
+            p.chains + 1000 * i,
+        )
+        for i, ((place, p), start) in enumerate(zip(parts, starts, strict=False))
+    )
+    positions, numbers, ranks, residues, depths, charges, kinds, chains = map(
+        torch.cat, zip(*columns, strict=True)
+    )
     inside = ((positions > -6) & (positions < settings.box + 5)).all(dim=1)
     zoned = chance(settings.zone, rng)
     zone = torch.ones(len(positions), dtype=torch.bool)
     if zoned:
         zone = _zone_selection(positions, kinds, chains, int(s.chains[atom]))
-    positions, numbers, ranks, zone = (t[inside].to(device) for t in (positions, numbers, ranks, zone))
-    return Scene(s.pdb_id, positions, numbers, ranks, zone, zoned)
+    held = (positions, numbers, ranks, residues, depths, charges, zone)
+    return Scene(s.pdb_id, *(t[inside].to(device) for t in held), zoned)
 
 
 def _middle(s: Structure, settings: Settings, rng: Generator) -> int:

@@ -15,6 +15,8 @@ from cryomap.atoms import KINDS, read_model
 from cryomap.errors import InputError
 from cryomap.replacing import replacing
 
+from .side_chains import side_chains_of
+
 POLYMERS = (KINDS.index("protein"), KINDS.index("nucleic"))
 
 
@@ -29,6 +31,8 @@ class Structure:
         b_ranks: float32 (n,), each atom's rank by B factor within the entry, 0 (rigid) to 1.
         kinds: uint8 (n,), index into `cryomap.atoms.KINDS`.
         chains: int32 (n,), number of the chain.
+        residues: int32 (n,), number of the residue.
+        depths, charges: uint8 (n,), see `side_chains`.
     """
 
     pdb_id: str
@@ -37,6 +41,9 @@ class Structure:
     b_ranks: Tensor
     kinds: Tensor
     chains: Tensor
+    residues: Tensor
+    depths: Tensor
+    charges: Tensor
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -58,6 +65,10 @@ def read_structure(path: str | os.PathLike) -> Structure:
     if not keep.any():
         raise InputError(f"{path}: no heavy atoms besides water")
     order = np.argsort(np.argsort(model.b_factors[keep], kind="stable"))
+    owners = [model.residues[i] for i in model.residue_indices[keep]]
+    depths, charges = side_chains_of(
+        model.atom_names[keep], [r.name for r in owners], [r.kind for r in owners]
+    )
     return Structure(
         Path(path).name.split(".")[0],
         torch.from_numpy(model.positions[keep].astype(np.float32)),
@@ -65,6 +76,9 @@ def read_structure(path: str | os.PathLike) -> Structure:
         torch.from_numpy((order / max(1, keep.sum() - 1)).astype(np.float32)),
         torch.from_numpy(kinds[keep]),
         torch.from_numpy(chains[keep]),
+        torch.from_numpy(model.residue_indices[keep]),
+        torch.from_numpy(depths),
+        torch.from_numpy(charges),
     )
 
 
@@ -78,6 +92,9 @@ def pack(structures: list[Structure], path: str | os.PathLike) -> None:
         "b_ranks": torch.cat([(s.b_ranks * 255).byte() for s in structures]),
         "kinds": torch.cat([s.kinds for s in structures]),
         "chains": torch.cat([s.chains.short() for s in structures]),
+        "residues": torch.cat([s.residues for s in structures]),
+        "depths": torch.cat([s.depths for s in structures]),
+        "charges": torch.cat([s.charges for s in structures]),
     }
     arrays = {key: value.numpy() for key, value in columns.items()}
     with replacing(Path(path)) as temporary, open(temporary, "wb") as out:
@@ -103,6 +120,9 @@ def unpack(path: str | os.PathLike) -> list[Structure]:
                 torch.from_numpy(data["b_ranks"][part].astype(np.float32) / 255),
                 torch.from_numpy(data["kinds"][part]),
                 torch.from_numpy(data["chains"][part].astype(np.int32)),
+                torch.from_numpy(data["residues"][part]),
+                torch.from_numpy(data["depths"][part]),
+                torch.from_numpy(data["charges"][part]),
             )
             for pdb_id, part in zip(data["pdb_ids"], slices, strict=True)
         ]

@@ -26,4 +26,7 @@ def made_structure(atoms: int = 600, seed: int = 0, pdb_id: str = "MADE", spacin
         torch.rand(len(positions), generator=rng),
         torch.tensor([0] * (2 * n) + [2, 2, 2, 4]).byte(),
         torch.tensor([0] * n + [1] * n + [2, 2, 2, 3]).int(),
+        torch.cat([torch.arange(2 * n) // 8, torch.tensor([n, n, n, n + 1])]).int(),
+        torch.cat([torch.arange(2 * n) % 8, torch.zeros(4)]).byte().clamp(max=6),
+        torch.cat([torch.arange(2 * n) % 4, torch.zeros(4)]).byte(),
     )
