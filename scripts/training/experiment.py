@@ -88,7 +88,7 @@ def simulate(
     shown = None
     if chance(settings.side_chains, rng):
         b = b + side_chains.motion(scene.depths, scene.residues, scene.ranks, b_mean, rng)
-        shown = side_chains.occupancies(scene.depths, scene.charges, rng)
+        shown = side_chains.occupancies(scene.charges, rng)
         story.append("weak side chains")
     signal = structure_density(scene.positions, scene.atomic_numbers, b, radius, shape, shown)
     molecule = surroundings.near(scene.positions, 2.5, radius, shape)
@@ -125,7 +125,7 @@ def simulate(
 
 @dataclass(frozen=True)
 class Scene:
-    """Atoms in the box, see `Structure`; if the map is zoned, `zone` (n,) bool says about which a zone mask is drawn."""
+    """Atoms in the box, see `Structure`; where the map is zoned, `zone` (n,) says about which a zone mask is drawn."""
 
     name: str
     positions: Tensor

@@ -56,10 +56,10 @@ def motion(depths: Tensor, residues: Tensor, ranks: Tensor, mean: float, rng: Ge
     return amount * share * own.to(depths.device)[residues.long()] * (0.5 + ranks)
 
 
-def occupancies(depths: Tensor, charges: Tensor, rng: Generator) -> Tensor:
-    """How much of each atom shows, 0..1: negative charge scatters electrons less, and acids are the first to be damaged."""
+def occupancies(charges: Tensor, rng: Generator) -> Tensor:
+    """How much of each atom shows, 0..1: negative charge scatters electrons less, and the beam damages acids first."""
     damage, polar = uniform(0, 1.2, rng), uniform(0, 0.5, rng)
-    shown = torch.ones(len(depths), device=depths.device)
+    shown = torch.ones(len(charges), device=charges.device)
     shown[charges == CARBONYL] = 1 - polar
     shown[charges == PHOSPHATE] = 1 - polar
     shown[charges == CARBOXYLATE] = max(0.0, 1 - damage)

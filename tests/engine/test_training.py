@@ -214,7 +214,8 @@ def test_packing_keeps_atoms_and_split_keeps_entries(made):
     original = made_structure(seed=0)
     moved = original.positions - original.positions.mean(0)
     assert torch.allclose(structures[0].positions, moved, atol=0.006)
-    assert torch.equal(structures[0].kinds, original.kinds)
+    for column in ("kinds", "chains", "residues", "depths", "charges"):
+        assert torch.equal(getattr(structures[0], column), getattr(original, column)), column
     training, held_out = split(structures, 0.3)
     assert {s.pdb_id for s in training}.isdisjoint(s.pdb_id for s in held_out)
     assert len(training) + len(held_out) == 12 and held_out

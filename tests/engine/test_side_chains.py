@@ -1,0 +1,73 @@
+"""Weak side chains in simulated maps."""
+
+import pytest
+import torch
+from torch import Generator
+
+from training.atoms_to_density import fourier_radius, structure_density
+from training.side_chains import (
+    CARBONYL,
+    CARBOXYLATE,
+    NEUTRAL,
+    PHOSPHATE,
+    motion,
+    occupancies,
+    side_chains_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "residue", "kind", "depth", "charge"),
+    [
+        ("CA", "LYS", "protein", 0, NEUTRAL),
+        ("CB", "LYS", "protein", 1, NEUTRAL),
+        ("NZ", "LYS", "protein", 5, NEUTRAL),
+        ("NH2", "ARG", "protein", 6, NEUTRAL),
+        ("O", "GLY", "protein", 0, CARBONYL),
+        ("OXT", "GLY", "protein", 0, CARBONYL),
+        ("OD2", "ASP", "protein", 3, CARBOXYLATE),
+        ("OE1", "GLU", "protein", 4, CARBOXYLATE),
+        ("OE1", "GLN", "protein", 4, NEUTRAL),
+        ("OP1", "DG", "nucleic", 0, PHOSPHATE),
+        ("C5'", "DG", "nucleic", 0, NEUTRAL),
+        ("CHA", "HEM", "ligand", 0, NEUTRAL),
+    ],
+)
+def test_depth_and_charge_by_name(name, residue, kind, depth, charge):
+    assert side_chains_of([name], [residue], [kind])[:, 0].tolist() == [depth, charge]
+
+
+def test_motion_grows_outward_and_is_each_residues_own():
+    depths = torch.tensor([0, 1, 2, 6, 0, 1, 2, 6]).byte()
+    residues = torch.tensor([0] * 4 + [1] * 4).int()
+    b = motion(depths, residues, torch.full((8,), 0.5), 100.0, Generator().manual_seed(1))
+    assert b[0] == b[4] == 0
+    assert (b[1:4].diff() > 0).all() and (b[5:].diff() > 0).all()
+    # One factor a residue.
+    assert torch.allclose(b[5:] / b[1:4], (b[5] / b[1]).expand(3))
+    assert abs(float(b[5] / b[1]) - 1) > 0.01
+
+
+def test_mobile_residues_move_more():
+    many = torch.arange(2000).int()
+    ranks = (many % 2).float()
+    b = motion(torch.full((2000,), 3).byte(), many, ranks, 100.0, Generator().manual_seed(2))
+    assert float(b[ranks == 1].mean() / b[ranks == 0].mean()) == pytest.approx(3, rel=0.15)
+
+
+def test_acids_show_least_and_uncharged_atoms_in_full():
+    charges = torch.tensor([NEUTRAL, CARBONYL, CARBOXYLATE, PHOSPHATE]).byte()
+    drawn = torch.stack([occupancies(charges, Generator().manual_seed(i)) for i in range(200)])
+    assert (drawn[:, 0] == 1).all()
+    assert drawn.min() >= 0 and drawn.max() <= 1
+    assert drawn[:, 2].mean() < 0.5 < drawn[:, 1].mean() < 0.9
+
+
+def test_an_atom_of_no_occupancy_is_not_there():
+    shape = (24, 24, 24)
+    radius = fourier_radius(shape)
+    positions, numbers = torch.tensor([[8.0, 9, 10], [14, 13, 12]]), torch.tensor([6, 8]).byte()
+    b = torch.full((2,), 40.0)
+    both = structure_density(positions, numbers, b, radius, shape, torch.tensor([1.0, 0.0]))
+    one = structure_density(positions[:1], numbers[:1], b[:1], radius, shape)
+    assert torch.allclose(both, one, atol=1e-4)
