@@ -20,7 +20,7 @@ import torch
 from torch import Generator, Tensor
 
 from cryomap.errors import InputError
-from training import degrade, surroundings
+from training import degrade, side_chains, surroundings
 from training.atoms_to_density import fourier_radius, structure_density, target_density
 from training.entries import Entry, read_list
 from training.experiment import Experiment, Settings, simulate
@@ -49,6 +49,11 @@ def steps(structure: Structure, settings: Settings, resolution: float) -> Iterat
     b = degrade.local_b_factors(atoms, ranks, b_mean, radius, shape, rng)
     signal = structure_density(atoms, numbers, b, radius, shape)
     yield "B varies", real(signal)
+    residues, depths, charges = (t[inside] for t in (structure.residues, structure.depths, structure.charges))
+    b = b + side_chains.motion(depths, residues, ranks, b_mean, rng)
+    shown = side_chains.occupancies(charges, rng)
+    signal = structure_density(atoms, numbers, b, radius, shape, shown)
+    yield "weak side chains", real(signal)
     molecule = surroundings.near(atoms, 2.5, radius, shape)
     level = float(real(signal)[molecule].mean())
     belt = surroundings.detergent(molecule, level, radius, shape, rng)

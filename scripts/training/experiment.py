@@ -241,7 +241,7 @@ def _mask(
     """What is left of the box, 0..1, or None: a chain's zone as people cut it out, or a mask about everything."""
     if scene.zoned and scene.zone.any():
         story.append("zone mask")
-        return surroundings.near(scene.positions[scene.zone], uniform(3, 6, rng), radius, shape).float()
+        return surroundings.near(scene.positions[scene.zone], uniform(1.8, 6, rng), radius, shape).float()
     if chance(settings.soft_mask, rng):
         story.append("soft mask")
         wide = surroundings.near(scene.positions, uniform(5, 12, rng), radius, shape)
