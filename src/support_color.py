@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from chimerax.core.commands import run
+from chimerax.core.models import REMOVE_MODELS, Model
 from chimerax.core.session import Session
+from chimerax.core.triggerset import DEREGISTER
 from chimerax.map import Volume
 
 # Correlation and color: red where the result has nothing to rest on.
@@ -22,4 +24,18 @@ def color_by(session: Session, result: Volume, values: Volume) -> None:
     palette = ":".join(f"{value:g},{color}" for value, color in PALETTE)
     run(session, f"color sample #{result.id_string} map #{values.id_string} palette {palette}")
     labels = " ".join(f"{color}:{value:g}" for value, color in PALETTE)
-    run(session, f"key {labels} fontSize 16 ticks true")
+    _close_with(session, result, run(session, f"key {labels} fontSize 16 ticks true"))
+
+
+def _close_with(session: Session, result: Volume, key: Model) -> None:
+    """Close the key with its result, unless someone has made another of it meanwhile."""
+    ours = key.rgbas_and_labels
+
+    def closed(_name: str, models: list[Model]) -> str | None:
+        if result not in models:
+            return None
+        if session.models.have_model(key) and key.rgbas_and_labels is ours:
+            session.models.close([key])
+        return DEREGISTER
+
+    session.triggers.add_handler(REMOVE_MODELS, closed)

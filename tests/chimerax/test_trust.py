@@ -144,6 +144,15 @@ def test_color_by_support(session):
     result.update_drawings()
     assert len(result.surfaces[0].vertices) != before
     check_colors(result)
+    run(session, f"close {result.atomspec}")
+    assert key not in session.models.list()
+
+
+def test_another_key_stays_when_a_colored_map_is_closed(session):
+    _, result, *_ = lossy(session, "colorBy support")
+    run(session, "key red:low blue:high")
+    run(session, f"close {result.atomspec}")
+    assert "Color key" in [model.name for model in session.models.list()]
 
 
 def check_colors(result):
