@@ -40,7 +40,7 @@ class Settings:
     normalization: Mapping[str, Any] = field(default_factory=lambda: {"name": "moments"})
     target_scale: float = 4.0
     small: float = 0.0
-    side_chains: float = 0.0
+    side_chains: float = 0.9
     zone: float = 0.4
     soft_mask: float = 0.25
     neighbour: float = 0.4

@@ -138,7 +138,13 @@ def test_better_resolution_means_a_better_map():
 
     def correlation(resolution):
         settings = Settings(
-            resolution=(resolution, resolution), box=64, zone=0, neighbour=0, detergent=0, blobs=0
+            resolution=(resolution, resolution),
+            box=64,
+            side_chains=0,
+            zone=0,
+            neighbour=0,
+            detergent=0,
+            blobs=0,
         )
         pairs = [simulate([structure], settings, torch.Generator().manual_seed(i)) for i in range(12)]
         rows = [torch.stack([e.observed[e.target > 0.02], e.target[e.target > 0.02]]) for e in pairs]
