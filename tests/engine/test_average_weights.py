@@ -1,0 +1,46 @@
+"""Averaging weights: the mean of every parameter, told in the card; unlike networks are refused."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from average_weights import main
+from cryomap.networks.card import Card
+from cryomap.networks.checkpoint import load_weights, save_weights
+from cryomap.networks.superem import Generator
+
+SMALL = {"channels": 4, "blocks": 1, "norm": "none"}
+CARD = Card("superem", "test", {"name": "superem", "arguments": SMALL}, tile=16, margin=2, stride=12)
+
+
+def saved(path, value, steps, arguments=SMALL):
+    network = Generator(**arguments)
+    for parameter in network.parameters():
+        torch.nn.init.constant_(parameter, value)
+    card = replace(CARD, architecture={"name": "superem", "arguments": arguments}, training={"steps": steps})
+    save_weights(network, card, path)
+    return path
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_mean_is_weighted_and_told(tmp_path, half):
+    one, two = saved(tmp_path / "1.safetensors", 1.0, 10), saved(tmp_path / "2.safetensors", 2.0, 20)
+    words = [str(tmp_path / "mean.safetensors"), f"1:{one}", f"3:{two}"] + ["--half"] * half
+    assert main(words) == 0
+    network, card = load_weights("superem", tmp_path / "mean.safetensors")
+    assert all(torch.equal(p, torch.full_like(p, 1.75)) for p in network.parameters())
+    assert card.training == {
+        "steps": 20,
+        "average of": [{"share": 0.25, "steps": 10}, {"share": 0.75, "steps": 20}],
+    }
+
+
+def test_unlike_networks_and_shares_of_nothing_are_refused(tmp_path, capsys):
+    one = saved(tmp_path / "1.safetensors", 1.0, 10)
+    other = saved(tmp_path / "2.safetensors", 1.0, 10, {**SMALL, "blocks": 2})
+    assert main([str(tmp_path / "mean.safetensors"), f"1:{one}", f"1:{other}"]) == 2
+    assert "2.safetensors" in capsys.readouterr().err
+    assert main([str(tmp_path / "mean.safetensors"), f"0:{one}", f"1:{one}"]) == 2
+    assert "share" in capsys.readouterr().err
+    assert not (tmp_path / "mean.safetensors").exists()
