@@ -127,7 +127,9 @@ def unpack(path: str | os.PathLike) -> list[Structure]:
             for pdb_id, part in zip(data["pdb_ids"], slices, strict=True)
         ]
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not a pack of structures ({error})") from None
+        raise InputError(
+            f"{path}: not a pack of structures, or an old one; pack them again ({error})"
+        ) from None
 
 
 def pack_folder(folder: str | os.PathLike, path: str | os.PathLike) -> list[str]:
