@@ -89,7 +89,6 @@ def simulate(
     if chance(settings.side_chains, rng):
         b = b + side_chains.motion(scene.depths, scene.residues, scene.ranks, b_mean, rng)
         shown = side_chains.occupancies(scene.charges, rng)
-        story.append("weak side chains")
     signal = structure_density(scene.positions, scene.atomic_numbers, b, radius, shape, shown)
     molecule = surroundings.near(scene.positions, 2.5, radius, shape)
     filled = float(molecule.float().mean())
