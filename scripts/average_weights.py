@@ -1,6 +1,6 @@
 """Average weights of one run: average_weights.py OUT.safetensors 0.35:A.safetensors 0.65:B.safetensors [--half]
 
-The mean of weights from along a run does better on maps unlike the simulated ones than the last weights alone
+The mean of weights from along a run did better on real maps than the last weights alone, see superem's card
 (Izmailov et al. 2018, "Averaging weights leads to wider optima"). Keep copies of the run's weights and cards for it.
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -38,7 +39,8 @@ def steps(structure: Structure, settings: Settings, resolution: float) -> Iterat
     radius = fourier_radius(shape)
     atoms = structure.positions - structure.positions.mean(dim=0) + settings.box / 2
     inside = ((atoms > 4) & (atoms < settings.box - 5)).all(dim=1)
-    atoms, numbers, ranks = atoms[inside], structure.atomic_numbers[inside], structure.b_ranks[inside]
+    part = replace(structure, positions=atoms).chosen(inside)
+    atoms, numbers, ranks = part.positions, part.atomic_numbers, part.b_ranks
 
     def real(coefficients: Tensor) -> Tensor:
         return torch.fft.irfftn(coefficients, s=shape)
@@ -49,9 +51,8 @@ def steps(structure: Structure, settings: Settings, resolution: float) -> Iterat
     b = degrade.local_b_factors(atoms, ranks, b_mean, radius, shape, rng)
     signal = structure_density(atoms, numbers, b, radius, shape)
     yield "B varies", real(signal)
-    residues, depths, charges = (t[inside] for t in (structure.residues, structure.depths, structure.charges))
-    b = b + side_chains.motion(depths, residues, ranks, b_mean, rng)
-    shown = side_chains.occupancies(charges, rng)
+    b = b + side_chains.motion(part.depths, part.residues, ranks, b_mean, rng)
+    shown = side_chains.occupancies(part.charges, rng)
     signal = structure_density(atoms, numbers, b, radius, shape, shown)
     yield "weak side chains", real(signal)
     molecule = surroundings.near(atoms, 2.5, radius, shape)

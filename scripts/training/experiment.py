@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from cryomap.enhance.normalize import normalize
 from . import degrade, side_chains, surroundings
 from .atoms_to_density import fourier_radius, structure_density, target_density
 from .randomness import chance, choice, rotation, uniform
-from .structures import POLYMERS, Structure
+from .structures import POLYMERS, Structure, join
 
 
 @dataclass(frozen=True)
@@ -77,20 +76,21 @@ def simulate(
     """
     sizes = torch.tensor([min(len(s), 40000) for s in structures]).sqrt()
     scene = _scene(structures, int(torch.multinomial(sizes, 1, generator=rng)), settings, rng, device)
+    atoms = scene.atoms
     shape = (settings.box,) * 3
     radius = fourier_radius(shape, device)
     low, high = settings.resolution
     resolution = uniform(low, high, rng)
-    story = [f"{scene.name} {resolution:.1f} A"]
+    story = [f"{atoms.pdb_id} {resolution:.1f} A"]
 
     b_mean = resolution**2 * uniform(4, 14, rng)
-    b = degrade.local_b_factors(scene.positions, scene.ranks, b_mean, radius, shape, rng)
+    b = degrade.local_b_factors(atoms.positions, atoms.b_ranks, b_mean, radius, shape, rng)
     shown = None
     if chance(settings.side_chains, rng):
-        b = b + side_chains.motion(scene.depths, scene.residues, scene.ranks, b_mean, rng)
-        shown = side_chains.occupancies(scene.charges, rng)
-    signal = structure_density(scene.positions, scene.atomic_numbers, b, radius, shape, shown)
-    molecule = surroundings.near(scene.positions, 2.5, radius, shape)
+        b = b + side_chains.motion(atoms.depths, atoms.residues, atoms.b_ranks, b_mean, rng)
+        shown = side_chains.occupancies(atoms.charges, rng)
+    signal = structure_density(atoms.positions, atoms.atomic_numbers, b, radius, shape, shown)
+    molecule = surroundings.near(atoms.positions, 2.5, radius, shape)
     filled = float(molecule.float().mean())
     signal = _add_disorder(signal, molecule, settings, radius, shape, rng, story)
     if chance(settings.solvent, rng):
@@ -106,7 +106,7 @@ def simulate(
         story.append("anisotropic")
     observed = torch.fft.irfftn(observed, s=shape)
 
-    target = target_density(scene.positions, scene.atomic_numbers, settings.target_sigma, radius, shape)
+    target = target_density(atoms.positions, atoms.atomic_numbers, settings.target_sigma, radius, shape)
     mask = _mask(scene, settings, radius, shape, rng, story)
     if mask is not None:
         # What the mask leaves of a neighbour is real density, and stays in the target.
@@ -124,15 +124,9 @@ def simulate(
 
 @dataclass(frozen=True)
 class Scene:
-    """Atoms in the box, see `Structure`; where the map is zoned, `zone` (n,) says about which a zone mask is drawn."""
+    """Atoms in the box (positions z, y, x); where the map is zoned, `zone` (n,) says about which of them."""
 
-    name: str
-    positions: Tensor
-    atomic_numbers: Tensor
-    ranks: Tensor
-    residues: Tensor
-    depths: Tensor
-    charges: Tensor
+    atoms: Structure
     zone: Tensor
     zoned: bool
 
@@ -151,36 +145,19 @@ def _scene(
     jitter = (torch.rand(3, generator=rng) - 0.5) * settings.box * 0.5
     shift = settings.box / 2 - positions[atom] + jitter
     positions = positions + shift
-    parts = [(positions, s)]
+    parts = [replace(s, positions=positions)]
     neighbours = 1 + choice(3, rng) if chance(settings.neighbour, rng) else 0
     for _ in range(neighbours):
         other = structures[choice(len(structures), rng)]
         moved = surroundings.beside(positions, other.positions @ rotation(rng).T, rng)
-        parts.append((moved, other))
-    starts = accumulate((int(p.residues.max()) + 1 for _, p in parts), initial=0)
-    columns = (
-        (
-            place,
-            p.atomic_numbers,
-            p.b_ranks,
-            p.residues + start,
-            p.depths,
-            p.charges,
-            p.kinds,
-            p.chains + 1000 * i,
-        )
-        for i, ((place, p), start) in enumerate(zip(parts, starts, strict=False))
-    )
-    positions, numbers, ranks, residues, depths, charges, kinds, chains = map(
-        torch.cat, zip(*columns, strict=True)
-    )
-    inside = ((positions > -6) & (positions < settings.box + 5)).all(dim=1)
+        parts.append(replace(other, positions=moved))
+    atoms = join(parts)
+    inside = ((atoms.positions > -6) & (atoms.positions < settings.box + 5)).all(dim=1)
     zoned = chance(settings.zone, rng)
-    zone = torch.ones(len(positions), dtype=torch.bool)
+    zone = torch.ones(len(atoms), dtype=torch.bool)
     if zoned:
-        zone = _zone_selection(positions, kinds, chains, int(s.chains[atom]))
-    held = (positions, numbers, ranks, residues, depths, charges, zone)
-    return Scene(s.pdb_id, *(t[inside].to(device) for t in held), zoned)
+        zone = _zone_selection(atoms.positions, atoms.kinds, atoms.chains, int(s.chains[atom]))
+    return Scene(atoms.chosen(inside, device), zone[inside].to(device), zoned)
 
 
 def _middle(s: Structure, settings: Settings, rng: Generator) -> int:
@@ -240,9 +217,11 @@ def _mask(
     """What is left of the box, 0..1, or None: a chain's zone as people cut it out, or a mask about everything."""
     if scene.zoned and scene.zone.any():
         story.append("zone mask")
-        return surroundings.near(scene.positions[scene.zone], uniform(1.8, 6, rng), radius, shape).float()
+        return surroundings.near(
+            scene.atoms.positions[scene.zone], uniform(1.8, 6, rng), radius, shape
+        ).float()
     if chance(settings.soft_mask, rng):
         story.append("soft mask")
-        wide = surroundings.near(scene.positions, uniform(5, 12, rng), radius, shape)
+        wide = surroundings.near(scene.atoms.positions, uniform(5, 12, rng), radius, shape)
         return surroundings.soft_edge(wide, uniform(2, 6, rng), radius)
     return None

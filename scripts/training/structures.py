@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,23 @@ class Structure:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def columns(self) -> dict[str, Tensor]:
+        """What is known of each atom, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "pdb_id"}
+
+    def chosen(self, which: Tensor, device: torch.device | str = "cpu") -> Structure:
+        """The atoms that a mask (n,) chooses, on a device."""
+        return replace(self, **{name: column[which].to(device) for name, column in self.columns().items()})
+
+
+def join(parts: Sequence[Structure]) -> Structure:
+    """Several as one, under the first one's id; residues and chains are numbered on."""
+    columns = {name: [part.columns()[name] for part in parts] for name in parts[0].columns()}
+    for name in ("residues", "chains"):
+        starts = accumulate((int(column.max()) + 1 for column in columns[name]), initial=0)
+        columns[name] = [column + start for column, start in zip(columns[name], starts, strict=False)]
+    return replace(parts[0], **{name: torch.cat(column) for name, column in columns.items()})
 
 
 def read_structure(path: str | os.PathLike) -> Structure:

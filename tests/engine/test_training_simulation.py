@@ -1,7 +1,7 @@
 """The simulated experiments against independent programs and the equations they follow."""
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,9 +126,7 @@ def test_experiments_repeat_and_keep_ligands_in_the_target():
         and 0 <= float(first.target.min()) <= float(first.target.max()) <= 1
     )
     without = made_structure(atoms=200)
-    keep = without.kinds == 0
-    columns = {f.name: getattr(without, f.name)[keep] for f in fields(without) if f.name != "pdb_id"}
-    bare = replace(without, **columns)
+    bare = without.chosen(without.kinds == 0)
     rng = torch.Generator().manual_seed(2)
     assert float(simulate([bare], settings, rng).target.sum()) < float(first.target.sum())
 
