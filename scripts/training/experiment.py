@@ -29,6 +29,7 @@ class Settings:
         target_scale: target densities are divided by this many heights of a lone carbon, then clipped to 1.
         small: probability that the box lies about a ligand, ion, lipid or glycan, where the structure has any.
         side_chains: probability that side chains and negative charges show less, see `side_chains`.
+        unexplained: highest amount, see `degrade.unexplained`; drawn from 0 on, evenly.
         zone, soft_mask, neighbour, detergent, blobs, anisotropic, coarse, solvent: probabilities of each; one to
             three neighbours at a time.
     """
@@ -40,6 +41,7 @@ class Settings:
     target_scale: float = 4.0
     small: float = 0.0
     side_chains: float = 0.9
+    unexplained: float = 0.6
     zone: float = 0.4
     soft_mask: float = 0.25
     neighbour: float = 0.4
@@ -84,12 +86,7 @@ def simulate(
     story = [f"{atoms.pdb_id} {resolution:.1f} A"]
 
     b_mean = resolution**2 * uniform(4, 14, rng)
-    b = degrade.local_b_factors(atoms.positions, atoms.b_ranks, b_mean, radius, shape, rng)
-    shown = None
-    if chance(settings.side_chains, rng):
-        b = b + side_chains.motion(atoms.depths, atoms.residues, atoms.b_ranks, b_mean, rng)
-        shown = side_chains.occupancies(atoms.charges, rng)
-    signal = structure_density(atoms.positions, atoms.atomic_numbers, b, radius, shape, shown)
+    signal = _signal(atoms, b_mean, settings, radius, shape, rng)
     molecule = surroundings.near(atoms.positions, 2.5, radius, shape)
     filled = float(molecule.float().mean())
     signal = _add_disorder(signal, molecule, settings, radius, shape, rng, story)
@@ -99,7 +96,9 @@ def simulate(
     # What a paper states is rarely too cautious.
     fsc = degrade.half_map_fsc(radius, resolution * uniform(0.97, 1.12, rng), uniform(5, 14, rng))
     masked = min(1.0, max(0.05, filled * uniform(2, 4, rng)))
+    amount = uniform(0, settings.unexplained, rng)
     observed = signal + degrade.noise(signal, radius, fsc, masked, shape, rng)
+    observed = observed + degrade.unexplained(signal, molecule, radius, amount, shape, rng)
     observed = observed * degrade.sharpen(radius, fsc, resolution, b_mean, rng)
     if chance(settings.anisotropic, rng):
         observed = observed * degrade.anisotropy(radius, shape, rng)
@@ -188,6 +187,19 @@ def _zone_selection(positions: Tensor, kinds: Tensor, chains: Tensor, chain: int
     return mine
 
 
+def _signal(
+    atoms: Structure, b_mean: float, settings: Settings, radius: Tensor, shape: tuple, rng: Generator
+) -> Tensor:
+    """Coefficients of the atoms' density, as far as it would show without noise."""
+    b = degrade.local_b_factors(atoms.positions, atoms.b_ranks, b_mean, radius, shape, rng)
+    shown = side_chains.strengths(atoms.residues, rng)
+    if chance(settings.side_chains, rng):
+        b = b + side_chains.motion(atoms.depths, atoms.residues, atoms.b_ranks, b_mean, rng)
+        shown = shown * side_chains.occupancies(atoms.depths, atoms.charges, atoms.residues, rng)
+    displaced = uniform(0, 1.3, rng)
+    return structure_density(atoms.positions, atoms.atomic_numbers, b, radius, shape, shown, displaced)
+
+
 def _add_disorder(
     signal: Tensor,
     molecule: Tensor,
@@ -217,9 +229,7 @@ def _mask(
     """What is left of the box, 0..1, or None: a chain's zone as people cut it out, or a mask about everything."""
     if scene.zoned and scene.zone.any():
         story.append("zone mask")
-        return surroundings.near(
-            scene.atoms.positions[scene.zone], uniform(1.8, 6, rng), radius, shape
-        ).float()
+        return surroundings.near(scene.atoms.positions[scene.zone], uniform(3, 6, rng), radius, shape).float()
     if chance(settings.soft_mask, rng):
         story.append("soft mask")
         wide = surroundings.near(scene.atoms.positions, uniform(5, 12, rng), radius, shape)

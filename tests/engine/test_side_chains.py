@@ -13,6 +13,7 @@ from training.side_chains import (
     motion,
     occupancies,
     side_chains_of,
+    strengths,
 )
 
 
@@ -55,12 +56,31 @@ def test_mobile_residues_move_more():
     assert float(b[ranks == 1].mean() / b[ranks == 0].mean()) == pytest.approx(3, rel=0.15)
 
 
-def test_acids_show_least_and_uncharged_atoms_in_full():
-    charges = torch.tensor([NEUTRAL, CARBONYL, CARBOXYLATE, PHOSPHATE]).byte()
-    drawn = torch.stack([occupancies(charges, Generator().manual_seed(i)) for i in range(200)])
+def test_acids_show_least_and_the_main_chain_in_full():
+    depths = torch.tensor([0, 0, 4, 0, 1]).byte()
+    charges = torch.tensor([NEUTRAL, CARBONYL, CARBOXYLATE, PHOSPHATE, NEUTRAL]).byte()
+    residues = torch.zeros(5).int()
+    drawn = torch.stack(
+        [occupancies(depths, charges, residues, Generator().manual_seed(i)) for i in range(200)]
+    )
     assert (drawn[:, 0] == 1).all()
     assert drawn.min() >= 0 and drawn.max() <= 1
-    assert drawn[:, 2].mean() < 0.5 < drawn[:, 1].mean() < 0.9
+    main, carbonyl, acid, phosphate, beta = drawn.mean(dim=0)
+    assert acid < 0.25 < carbonyl < 0.45 < min(beta, phosphate) < 0.75 < main
+
+
+def test_strengths_are_each_residues_own_and_alike_along_the_chain():
+    residues = torch.arange(3000).repeat_interleave(2)
+    drawn = torch.stack([strengths(residues, Generator().manual_seed(i)).log() for i in range(40)])
+    assert torch.equal(drawn[:, ::2], drawn[:, 1::2])
+    by_residue = drawn[:, ::2]
+    spread = by_residue.std(dim=1, keepdim=True)
+    assert float(spread.max()) == pytest.approx(0.18, abs=0.02)
+    moved = by_residue / spread
+    neighbours, far = (float((moved[:, n:] * moved[:, :-n]).mean()) for n in (1, 9))
+    # Half of the variance is a mean over nine residues, of which neighbours share eight.
+    assert neighbours == pytest.approx(0.5 * 8 / 9, abs=0.03)
+    assert far == pytest.approx(0, abs=0.03)
 
 
 def test_an_atom_of_no_occupancy_is_not_there():

@@ -66,6 +66,17 @@ def test_structure_density_agrees_with_the_structure_factors():
     assert np.corrcoef(mine.numpy().ravel(), reference.ravel())[0, 1] > 0.998
 
 
+def test_displaced_ice_is_a_sphere_of_the_atoms_volume_in_it():
+    """At s = 0 a carbon lacks the 16.4 A^3 of ice it displaces; beyond 3 A hardly anything."""
+    carbon = (torch.full((1, 3), 24.0), torch.tensor([6]).byte(), torch.tensor([40.0]), RADIUS, SHAPE)
+    vacuum, ice = structure_density(*carbon), structure_density(*carbon, displaced=1.0)
+    water = 2 * 0.529 + 1.983  # A, f(0) of H and O
+    per_volume = water / (18.015 / 6.022e23 / 0.93 * 1e24)
+    assert float((vacuum - ice)[0, 0, 0].real) == pytest.approx(16.4 * per_volume, rel=0.02)
+    far = (RADIUS > 0.34) & (RADIUS < 0.45)
+    assert float((ice / vacuum)[far].real.min()) > 0.9
+
+
 def test_target_is_a_gaussian_of_the_asked_width():
     out = target_density(torch.tensor([[24.0, 24.0, 24.0]]), torch.tensor([12.0]), 0.9, RADIUS, SHAPE)
     assert float(out[24, 24, 24]) == pytest.approx(2.0, rel=0.03)
@@ -90,6 +101,22 @@ def test_noise_gives_the_fsc_it_was_made_for():
         half = float(degrade.half_map_fsc(torch.tensor(s), 4.0, 8.0))
         ratio = 2 * half / (1 - half)
         assert float(found) == pytest.approx(math.sqrt(ratio / (1 + ratio)), abs=0.05)
+
+
+def test_the_unexplained_has_the_signals_spectrum_where_the_molecule_is():
+    rng = torch.Generator().manual_seed(6)
+    positions = 14 + 20 * torch.rand(1200, 3, generator=rng)
+    carbons = (torch.full((1200,), 6).byte(), torch.full((1200,), 40.0))
+    signal = structure_density(positions, *carbons, RADIUS, SHAPE)
+    molecule = surroundings.near(positions, 2.5, RADIUS, SHAPE)
+    added = degrade.unexplained(signal, molecule, RADIUS, 0.5, SHAPE, rng)
+    for s in (0.1, 0.2, 0.3):
+        shell = (RADIUS - s).abs() < 0.015
+        share = (added[shell].abs() ** 2).mean() / (signal[shell].abs() ** 2).mean()
+        assert float(share) == pytest.approx(0.25, rel=0.1)
+    values = torch.fft.irfftn(added, s=SHAPE) ** 2
+    away = ~surroundings.near(positions, 9, RADIUS, SHAPE)
+    assert values[away].mean() < 0.05 * values[molecule].mean()
 
 
 def test_half_map_fsc_is_0143_at_the_resolution():
