@@ -28,7 +28,7 @@ def local_b_factors(
         ranks: (n,), 0..1, see `Structure.b_ranks`.
         mean: wanted mean in A^2.
     """
-    own, domains, outward = (uniform(0, high, rng) for high in (0.9, 0.5, 0.5))
+    own, domains, outward = (uniform(0, high, rng) for high in (0.6, 0.3, 0.25))
     field = smooth_field(radius, shape, uniform(12, 40, rng), rng)
     size = torch.tensor(shape, device=positions.device)
     index = positions.round().long().clamp(min=0).minimum(size - 1)

@@ -41,7 +41,7 @@ class Settings:
     target_scale: float = 4.0
     small: float = 0.0
     side_chains: float = 0.9
-    unexplained: float = 0.6
+    unexplained: float = 0.7
     zone: float = 0.4
     soft_mask: float = 0.25
     neighbour: float = 0.4
@@ -196,7 +196,7 @@ def _signal(
     if chance(settings.side_chains, rng):
         b = b + side_chains.motion(atoms.depths, atoms.residues, atoms.b_ranks, b_mean, rng)
         shown = shown * side_chains.occupancies(atoms.depths, atoms.charges, atoms.residues, rng)
-    displaced = uniform(0, 1.3, rng)
+    displaced = uniform(0.3, 1.6, rng)
     return structure_density(atoms.positions, atoms.atomic_numbers, b, radius, shape, shown, displaced)
 
 

@@ -53,7 +53,7 @@ def motion(depths: Tensor, residues: Tensor, ranks: Tensor, mean: float, rng: Ge
         ranks: (n,), 0..1: what is mobile in the crystal is mobile here.
         mean: mean B factor of the map.
     """
-    amount = uniform(0, 15, rng) + mean * uniform(0, 0.2, rng)
+    amount = uniform(0, 10, rng) + mean * uniform(0, 0.1, rng)
     own = torch.exp(0.7 * _of_residues(residues, rng))
     share = torch.tensor(MOTION, device=depths.device)[depths.long()]
     return amount * share * own * (0.5 + ranks)
@@ -64,7 +64,7 @@ def occupancies(depths: Tensor, charges: Tensor, residues: Tensor, rng: Generato
 
     Side chains take several shapes and suffer from the beam, acids first; negative charge scatters electrons less.
     """
-    fade, polar, damage = uniform(0.1, 1.3, rng), uniform(0.2, 1.2, rng), uniform(0.5, 1.2, rng)
+    fade, polar, damage = uniform(0.0, 1.2, rng), uniform(0.3, 1.2, rng), uniform(0.5, 1.2, rng)
     own = torch.exp(0.4 * _of_residues(residues, rng))
     shown = (1 - fade * (depths > 0) * FADING * own).clamp(min=0.1)
     shown[charges == CARBONYL] = max(0.0, 1 - polar)
@@ -74,9 +74,9 @@ def occupancies(depths: Tensor, charges: Tensor, residues: Tensor, rng: Generato
 
 
 def strengths(residues: Tensor, rng: Generator) -> Tensor:
-    """Factors of the atoms' density, by residue: half of the differences are shared along nine residues."""
-    shared = _of_residues(residues, rng, along=9)
-    return torch.exp(uniform(0, 0.18, rng) * (_of_residues(residues, rng) + shared) / 2**0.5)
+    """Factors of the atoms' density: each residue's own, and one that neighbours along the chain share."""
+    own, shared = (_of_residues(residues, rng, along) for along in (1, 9))
+    return torch.exp(uniform(0, 0.22, rng) * own + uniform(0, 0.12, rng) * shared)
 
 
 def _of_residues(residues: Tensor, rng: Generator, along: int = 1) -> Tensor:
