@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from cryomap.enhance.normalize import normalize
 
-from . import degrade, side_chains, surroundings
+from . import degrade, ions, side_chains, surroundings
 from .atoms_to_density import fourier_radius, structure_density, target_density
 from .randomness import chance, choice, rotation, uniform
 from .structures import POLYMERS, Structure, join
@@ -30,8 +30,8 @@ class Settings:
         small: probability that the box lies about a ligand, ion, lipid or glycan, where the structure has any.
         side_chains: probability that side chains and negative charges show less, see `side_chains`.
         unexplained: highest amount, see `degrade.unexplained`; drawn from 0 on, evenly.
-        zone, soft_mask, neighbour, detergent, blobs, anisotropic, coarse, solvent: probabilities of each; one to
-            three neighbours at a time.
+        zone, soft_mask, neighbour, ions, detergent, blobs, anisotropic, coarse, solvent: probabilities of each; one
+            to three neighbours at a time, one to twelve ions.
     """
 
     resolution: tuple[float, float] = (3.0, 6.0)
@@ -45,6 +45,7 @@ class Settings:
     zone: float = 0.4
     soft_mask: float = 0.25
     neighbour: float = 0.4
+    ions: float = 0.3
     detergent: float = 0.12
     blobs: float = 0.2
     anisotropic: float = 0.2
@@ -150,7 +151,9 @@ def _scene(
         other = structures[choice(len(structures), rng)]
         moved = surroundings.beside(positions, other.positions @ rotation(rng).T, rng)
         parts.append(replace(other, positions=moved))
-    atoms = join(parts)
+    if chance(settings.ions, rng):
+        parts.append(ions.coordinated(parts[0], 1 + choice(12, rng), settings.box, rng))
+    atoms = join([part for part in parts if len(part)])
     inside = ((atoms.positions > -6) & (atoms.positions < settings.box + 5)).all(dim=1)
     zoned = chance(settings.zone, rng)
     zone = torch.ones(len(atoms), dtype=torch.bool)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from training_data import made_structure
 
-from cryomap.atoms import AtomicModel, Residue
+from cryomap.atoms import KINDS, AtomicModel, Residue
 from cryomap.grid import Grid
 from cryomap.simulate import structure_factor_map
-from training import degrade, surroundings
+from training import degrade, ions, surroundings
 from training.atoms_to_density import fourier_radius, spread, structure_density, target_density
 from training.experiment import Settings, _middle, _zone_selection, simulate
 from training.randomness import rotation
@@ -134,6 +134,34 @@ def test_a_zone_keeps_the_ligand_that_the_chain_binds():
     chosen = _zone_selection(s.positions, s.kinds, s.chains, chain=0)
     assert chosen[s.chains == 0].all() and chosen[s.chains == 2].all()
     assert not chosen[s.chains == 1].any() and not chosen[s.chains == 3].any()
+
+
+def test_ions_lie_where_a_polar_atom_can_hold_them():
+    structure = made_structure(spacing=3.4)
+    structure = replace(structure, positions=structure.positions + 12)
+    added = ions.coordinated(structure, 12, 96, torch.Generator().manual_seed(1))
+    assert 6 <= len(added) <= 12
+    distances = torch.cdist(added.positions, structure.positions)
+    polar = torch.isin(structure.atomic_numbers, torch.tensor(ions.HOLDING))
+    held = distances[:, polar].amin(dim=1)
+    assert (
+        distances.min() >= 1.9
+        and torch.cdist(added.positions, added.positions).fill_diagonal_(9).min() >= 1.9
+    )
+    assert held.max() < 2.51
+    assert set(added.kinds.tolist()) == {KINDS.index("ion")} and added.atomic_numbers.min() >= 11
+    assert len(added.residues.unique()) == len(added)
+    assert (
+        len(
+            ions.coordinated(
+                replace(structure, atomic_numbers=torch.full_like(structure.atomic_numbers, 6)),
+                5,
+                96,
+                torch.Generator(),
+            )
+        )
+        == 0
+    )
 
 
 def test_rotations_are_rotations():
