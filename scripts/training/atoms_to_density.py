@@ -12,10 +12,13 @@ from torch import Tensor
 # is taken back in Fourier space.
 B_GRID = 40.0
 CHUNK = 1 << 22
-# Solvent that an atom displaces, in A^3 (Fraser, MacRae & Suzuki 1978; the last is for all other elements); what
-# hydrogens displace, they make up for. Ice of 0.93 g/cm^3 scatters so much (A) per A^3.
-DISPLACED = {6: 16.4, 7: 2.5, 8: 9.1, 15: 15.0}
+# Volume of each atom with its hydrogens (A^3, Tsai et al. 1999), less what the hydrogens, which models lack, scatter:
+# carbons of the main chain and of side chains, nitrogen, oxygen, others.
+MAIN_CARBON, SIDE_CARBON, NITROGEN, OXYGEN, OTHER = 9.5, 15.5, 10.0, 16.0, 15.0
+# Ice of 0.93 g/cm^3 scatters so much (A) per A^3; a group of 20 A^3 displaces it with this B factor (Fraser,
+# MacRae & Suzuki 1978).
 ICE = 0.0945
+B_GROUP = 4 * math.pi * 20 ** (2 / 3)
 
 
 def spread(positions: Tensor, weights: Tensor, sigma: Tensor, shape: tuple[int, int, int]) -> Tensor:
@@ -88,7 +91,7 @@ def structure_density(
     radius: Tensor,
     shape: tuple[int, int, int],
     occupancies: Tensor | None = None,
-    displaced: float = 0.0,
+    displaced: Tensor | None = None,
 ) -> Tensor:
     """Fourier coefficients of the atoms' density with electron form factors and a B factor for each atom.
 
@@ -102,7 +105,7 @@ def structure_density(
         radius: `fourier_radius(shape)`.
         shape: (z, y, x) of the box, voxels of 1 A.
         occupancies: (n,); None for 1.
-        displaced: how much of the solvent's density, where the atoms are, is taken away: 0 in vacuo, 1 in ice.
+        displaced: (n,), A^3 of ice that the atoms are in the place of; None in vacuo.
 
     Returns:
         complex64, as `torch.fft.rfftn` of the box; a potential in V A^3 but for a constant.
@@ -122,10 +125,21 @@ def structure_density(
             weights = weights * occupancies[chosen]
         grid = spread(positions[chosen], weights, sigma[chosen], shape)
         curve = sum(ai * torch.exp(-bi * radius**2 / 4) for ai, bi in zip(a, b, strict=True))
-        volume = DISPLACED[z]
-        curve = curve - displaced * ICE * volume * torch.exp(-math.pi * volume ** (2 / 3) * radius**2)
         total += torch.fft.rfftn(grid) * curve
+    if displaced is not None:
+        volumes = displaced if occupancies is None else displaced * occupancies
+        ice = torch.fft.rfftn(spread(positions, ICE * volumes, sigma, shape))
+        total -= ice * torch.exp(-B_GROUP * radius**2 / 4)
     return total * torch.exp(B_GRID * radius**2 / 4)
+
+
+def displaced_volumes(atomic_numbers: Tensor, depths: Tensor) -> Tensor:
+    """Ice (A^3) that each atom (n,) is in the place of, less its hydrogens' density; `depths`: see `side_chains`."""
+    volumes = torch.full(atomic_numbers.shape, OTHER, device=depths.device)
+    for z, volume in ((6, MAIN_CARBON), (7, NITROGEN), (8, OXYGEN)):
+        volumes[atomic_numbers == z] = volume
+    volumes[(atomic_numbers == 6) & (depths > 0)] = SIDE_CARBON
+    return volumes
 
 
 def target_density(

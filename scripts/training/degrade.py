@@ -28,7 +28,7 @@ def local_b_factors(
         ranks: (n,), 0..1, see `Structure.b_ranks`.
         mean: wanted mean in A^2.
     """
-    own, domains, outward = (uniform(0, high, rng) for high in (0.6, 0.3, 0.25))
+    own, domains, outward = (uniform(0, high, rng) for high in (0.5, 0.3, 0.25))
     field = smooth_field(radius, shape, uniform(12, 40, rng), rng)
     size = torch.tensor(shape, device=positions.device)
     index = positions.round().long().clamp(min=0).minimum(size - 1)
@@ -95,8 +95,9 @@ def unexplained(
 ) -> Tensor:
     """What no one model explains, in the molecule and nowhere else: other conformations, errors of alignment.
 
-    It has the signal's spectrum, `amount` times its amplitude. Noise alone would leave maps and models of equal
-    resolution correlated by .93 at 7 A, where real ones are by .7-.8.
+    It has the signal's spectrum, `amount` times its amplitude (less beyond 8 A), and is stronger here than there.
+    Noise alone would leave maps and models of equal resolution correlated by .93 at 7 A, where real ones are by
+    .7-.8.
 
     Args:
         molecule: boolean (z, y, x).
@@ -105,10 +106,12 @@ def unexplained(
         Coefficients of it.
     """
     inside = functional.avg_pool3d(molecule.float()[None, None], 5, 1, 2)[0, 0]
+    inside = inside * torch.exp(0.4 * smooth_field(radius, shape, uniform(6, 16, rng), rng))
     white = torch.fft.rfftn(normal(shape, rng, radius.device) * inside)
     wanted, shell = shell_means(coefficients.abs() ** 2, radius)
     given, _ = shell_means(white.abs() ** 2, radius)
-    return white * (amount * (wanted / given.clamp(min=1e-30)).sqrt()[shell]).to(radius.dtype)
+    share = amount * (radius / 0.12).clamp(max=1)
+    return white * (share * (wanted / given.clamp(min=1e-30)).sqrt()[shell]).to(radius.dtype)
 
 
 def anisotropy(radius: Tensor, shape: tuple[int, int, int], rng: Generator) -> Tensor:

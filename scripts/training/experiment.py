@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from cryomap.enhance.normalize import normalize
 
 from . import degrade, ions, side_chains, surroundings
-from .atoms_to_density import fourier_radius, structure_density, target_density
+from .atoms_to_density import displaced_volumes, fourier_radius, structure_density, target_density
 from .randomness import chance, choice, rotation, uniform
 from .structures import POLYMERS, Structure, join
 
@@ -95,7 +95,7 @@ def simulate(
         signal = degrade.solvent_contrast(signal, radius, rng)
 
     # What a paper states is rarely too cautious.
-    fsc = degrade.half_map_fsc(radius, resolution * uniform(0.97, 1.12, rng), uniform(5, 14, rng))
+    fsc = degrade.half_map_fsc(radius, resolution * uniform(0.97, 1.25, rng), uniform(5, 14, rng))
     masked = min(1.0, max(0.05, filled * uniform(2, 4, rng)))
     amount = uniform(0, settings.unexplained, rng)
     observed = signal + degrade.noise(signal, radius, fsc, masked, shape, rng)
@@ -199,7 +199,7 @@ def _signal(
     if chance(settings.side_chains, rng):
         b = b + side_chains.motion(atoms.depths, atoms.residues, atoms.b_ranks, b_mean, rng)
         shown = shown * side_chains.occupancies(atoms.depths, atoms.charges, atoms.residues, rng)
-    displaced = uniform(0.3, 1.6, rng)
+    displaced = uniform(0.3, 1.4, rng) * displaced_volumes(atoms.atomic_numbers, atoms.depths)
     return structure_density(atoms.positions, atoms.atomic_numbers, b, radius, shape, shown, displaced)
 
 
