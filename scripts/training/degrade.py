@@ -15,20 +15,27 @@ from .randomness import chance, choice, direction, normal, smooth_field, uniform
 
 
 def local_b_factors(
-    positions: Tensor, ranks: Tensor, mean: float, radius: Tensor, shape: tuple[int, int, int], rng: Generator
+    positions: Tensor,
+    ranks: Tensor,
+    mean: float,
+    radius: Tensor,
+    shape: tuple[int, int, int],
+    rng: Generator,
+    parts: tuple[float, float, float] = (0.5, 0.3, 0.25),
 ) -> Tensor:
     """B factors (A^2) of the atoms about a mean, so that resolution varies over the map as it does in real ones.
 
     Three parts: the entry's own order of B factors (loops and termini move), a smooth random field (domains
     move), and a rise with the distance from a random centre (periphery of a large particle). Their weights
-    are random.
+    are random, up to those of `parts`.
 
     Args:
         positions: (n, 3), z, y, x in A from the first voxel.
         ranks: (n,), 0..1, see `Structure.b_ranks`.
         mean: wanted mean in A^2.
+        parts: highest weights; by default so that residues vary as in real maps.
     """
-    own, domains, outward = (uniform(0, high, rng) for high in (0.5, 0.3, 0.25))
+    own, domains, outward = (uniform(0, high, rng) for high in parts)
     field = smooth_field(radius, shape, uniform(12, 40, rng), rng)
     size = torch.tensor(shape, device=positions.device)
     index = positions.round().long().clamp(min=0).minimum(size - 1)
