@@ -1,7 +1,7 @@
-"""Average weights of one run: average_weights.py OUT.safetensors 0.35:A.safetensors 0.65:B.safetensors [--half]
+"""Average weights: average_weights.py OUT.safetensors 0.35:A.safetensors 0.65:B.safetensors [--half]
 
-The mean of weights from along a run did better on real maps than the last weights alone, see superem's card
-(Izmailov et al. 2018, "Averaging weights leads to wider optima"). Keep copies of the run's weights and cards for it.
+Of one run, or of runs that began with the same weights: superem 0.5.0 began its last run with the mean of two
+(Izmailov et al. 2018, "Averaging weights leads to wider optima"). Keep copies of the weights and cards for it.
 """
 
 from __future__ import annotations

@@ -161,24 +161,13 @@ def test_ions_lie_where_a_polar_atom_can_hold_them():
     distances = torch.cdist(added.positions, structure.positions)
     polar = torch.isin(structure.atomic_numbers, torch.tensor(ions.HOLDING))
     held = distances[:, polar].amin(dim=1)
-    assert (
-        distances.min() >= 1.9
-        and torch.cdist(added.positions, added.positions).fill_diagonal_(9).min() >= 1.9
-    )
+    apart = torch.cdist(added.positions, added.positions).fill_diagonal_(9)
+    assert distances.min() >= 1.9 and apart.min() >= 1.9
     assert held.max() < 2.51
     assert set(added.kinds.tolist()) == {KINDS.index("ion")} and added.atomic_numbers.min() >= 11
     assert len(added.residues.unique()) == len(added)
-    assert (
-        len(
-            ions.coordinated(
-                replace(structure, atomic_numbers=torch.full_like(structure.atomic_numbers, 6)),
-                5,
-                96,
-                torch.Generator(),
-            )
-        )
-        == 0
-    )
+    carbons = replace(structure, atomic_numbers=torch.full_like(structure.atomic_numbers, 6))
+    assert len(ions.coordinated(carbons, 5, 96, torch.Generator())) == 0
 
 
 def test_rotations_are_rotations():
