@@ -22,7 +22,7 @@ from torch import Generator, Tensor
 
 from cryomap.errors import InputError
 from training import degrade, side_chains, surroundings
-from training.atoms_to_density import fourier_radius, structure_density, target_density
+from training.atoms_to_density import displaced_volumes, fourier_radius, structure_density, target_density
 from training.entries import Entry, read_list
 from training.experiment import Experiment, Settings, simulate
 from training.real_maps import amplitude_spectrum, as_experiment
@@ -56,6 +56,9 @@ def steps(structure: Structure, settings: Settings, resolution: float) -> Iterat
     shown = shown * side_chains.strengths(part.residues, rng)
     signal = structure_density(atoms, numbers, b, radius, shape, shown)
     yield "weak side chains", real(signal)
+    displaced = displaced_volumes(numbers, part.depths)
+    signal = structure_density(atoms, numbers, b, radius, shape, shown, displaced)
+    yield "less displaced ice", real(signal)
     molecule = surroundings.near(atoms, 2.5, radius, shape)
     level = float(real(signal)[molecule].mean())
     belt = surroundings.detergent(molecule, level, radius, shape, rng)
@@ -66,6 +69,9 @@ def steps(structure: Structure, settings: Settings, resolution: float) -> Iterat
     fsc = degrade.half_map_fsc(radius, resolution, 9)
     noisy = signal + degrade.noise(signal, radius, fsc, 0.3, shape, rng)
     yield f"+ noise, {resolution:g} A", real(noisy)
+    amount = settings.unexplained / 2
+    noisy = noisy + degrade.unexplained(signal, molecule, radius, amount, shape, rng)
+    yield "+ unexplained", real(noisy)
     sharp = noisy * degrade.sharpen(radius, fsc, resolution, b_mean, rng)
     yield "post-processed", real(sharp)
     yield "anisotropic", real(sharp * degrade.anisotropy(radius, shape, rng))
@@ -73,7 +79,8 @@ def steps(structure: Structure, settings: Settings, resolution: float) -> Iterat
     yield "soft mask", real(sharp) * soft
     yield "zone mask 4 A", real(sharp) * surroundings.near(atoms, 4, radius, shape)
     yield "coarse voxels", degrade.coarse_voxels(real(sharp), resolution, rng)
-    yield "target", target_density(atoms, numbers, settings.target_sigma, radius, shape)
+    gaussians = settings.target_sigma, radius, shape, settings.target_finest
+    yield "target", target_density(atoms, numbers, *gaussians)
 
 
 def draw(axis: plt.Axes, values: Tensor, title: str) -> None:

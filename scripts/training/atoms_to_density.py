@@ -143,9 +143,17 @@ def displaced_volumes(atomic_numbers: Tensor, depths: Tensor) -> Tensor:
 
 
 def target_density(
-    positions: Tensor, atomic_numbers: Tensor, sigma: float, radius: Tensor, shape: tuple[int, int, int]
+    positions: Tensor,
+    atomic_numbers: Tensor,
+    sigma: float,
+    radius: Tensor,
+    shape: tuple[int, int, int],
+    finest: float = 0.0,
 ) -> Tensor:
     """What the network should give: a Gaussian of width `sigma` (A) at each atom, weighted by atomic number.
+
+    Detail finer than `finest` (A; 0 keeps all) fades (Butterworth filter of order 6): what a map of 3 to 6 A
+    says of it, models of such maps don't confirm.
 
     Returns:
         float32 (z, y, x); 1 is the height of a lone carbon.
@@ -153,5 +161,6 @@ def target_density(
     narrow = 0.85 * sigma  # a 1 A grid holds that much without aliasing; the rest is done in Fourier space
     b_extra = 8 * math.pi**2 * (sigma**2 - narrow**2)
     grid = spread(positions, atomic_numbers / 6.0, torch.full_like(positions[:, 0], narrow), shape)
-    blurred = torch.fft.irfftn(torch.fft.rfftn(grid) * torch.exp(-b_extra * radius**2 / 4), s=shape)
+    shown = torch.exp(-b_extra * radius**2 / 4) / (1 + (finest * radius) ** 12).sqrt()
+    blurred = torch.fft.irfftn(torch.fft.rfftn(grid) * shown, s=shape)
     return blurred.clamp(min=0) * (sigma * math.sqrt(2 * math.pi)) ** 3

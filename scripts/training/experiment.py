@@ -24,6 +24,7 @@ class Settings:
     Attributes:
         resolution: lowest and highest resolution (A), drawn evenly.
         target_sigma: width (A) of the target's Gaussians.
+        target_finest: finest detail (A) of the target, see `target_density`.
         box: edge of the simulated box in voxels of 1 A.
         normalization: of the input, see `normalize`.
         target_scale: target densities are divided by this many heights of a lone carbon, then clipped to 1.
@@ -36,6 +37,7 @@ class Settings:
 
     resolution: tuple[float, float] = (3.0, 6.0)
     target_sigma: float = 0.866
+    target_finest: float = 0.0
     box: int = 96
     normalization: Mapping[str, Any] = field(default_factory=lambda: {"name": "moments"})
     target_scale: float = 4.0
@@ -62,12 +64,14 @@ class Experiment:
         target: what the network should give, 0..1.
         resolution: in A.
         story: what was done, for the contact sheet.
+        atoms: what the map shows (positions z, y, x in voxels); of a zoned map, its zone.
     """
 
     observed: Tensor
     target: Tensor
     resolution: float
     story: str
+    atoms: Structure
 
 
 def simulate(
@@ -106,7 +110,8 @@ def simulate(
         story.append("anisotropic")
     observed = torch.fft.irfftn(observed, s=shape)
 
-    target = target_density(atoms.positions, atoms.atomic_numbers, settings.target_sigma, radius, shape)
+    gaussians = settings.target_sigma, radius, shape, settings.target_finest
+    target = target_density(atoms.positions, atoms.atomic_numbers, *gaussians)
     mask = _mask(scene, settings, radius, shape, rng, story)
     if mask is not None:
         # What the mask leaves of a neighbour is real density, and stays in the target.
@@ -119,7 +124,7 @@ def simulate(
         story.append("coarse voxels")
     observed = normalize(observed * uniform(0.8, 1.25, rng), settings.normalization)
     target = (target / settings.target_scale).clamp(max=1)
-    return Experiment(observed, target, resolution, ", ".join(story))
+    return Experiment(observed, target, resolution, ", ".join(story), atoms.chosen(scene.zone, device))
 
 
 @dataclass(frozen=True)

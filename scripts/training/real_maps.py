@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from cryomap.atoms import read_model
 from cryomap.density import read_map, resample
 from cryomap.enhance.normalize import normalize
 
@@ -13,6 +14,7 @@ from .atoms_to_density import fourier_radius, target_density
 from .degrade import shell_means
 from .entries import Entry
 from .experiment import Experiment, Settings
+from .structures import read_structure
 
 
 def as_experiment(entry: Entry, settings: Settings) -> Experiment:
@@ -21,15 +23,17 @@ def as_experiment(entry: Entry, settings: Settings) -> Experiment:
     Raises:
         InputError: the map or the model can't be read.
     """
-    density, model = read_map(entry.map_file), read_model(entry.model_file)
+    density, atoms = read_map(entry.map_file), read_structure(entry.model_file)
     grid = density.grid.cubic(1.0)
-    keep = (model.atomic_numbers > 1) & (model.atom_kinds != "water")
-    positions = torch.from_numpy(grid.to_indices(model.positions[keep])[:, ::-1].copy()).float()
-    numbers = torch.from_numpy(model.atomic_numbers[keep])
+    positions = torch.from_numpy(grid.to_indices(atoms.positions.double().numpy())[:, ::-1].copy()).float()
+    inside = ((positions > -6) & (positions < torch.tensor(grid.shape) + 5)).all(dim=1)
+    atoms = replace(atoms, positions=positions).chosen(inside)
     observed = torch.from_numpy(resample(density, grid, 3).values.copy())
-    target = target_density(positions, numbers, settings.target_sigma, fourier_radius(grid.shape), grid.shape)
+    gaussians = settings.target_sigma, fourier_radius(grid.shape), grid.shape, settings.target_finest
+    target = target_density(atoms.positions, atoms.atomic_numbers, *gaussians)
     observed = normalize(observed, settings.normalization)
-    return Experiment(observed, (target / settings.target_scale).clamp(max=1), entry.resolution, entry.name)
+    target = (target / settings.target_scale).clamp(max=1)
+    return Experiment(observed, target, entry.resolution, entry.name, atoms)
 
 
 def amplitude_spectrum(values: Tensor, width: float = 0.01) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,15 @@ def fixed_experiments(
     margin = (settings.box - edge) // 2
     middle = (slice(margin, margin + edge),) * 3
     whole = (simulate(structures, settings, Generator().manual_seed(7_000_000 + i)) for i in range(count))
-    return [replace(e, observed=e.observed[middle], target=e.target[middle]) for e in whole]
+    return [
+        replace(
+            e,
+            observed=e.observed[middle],
+            target=e.target[middle],
+            atoms=replace(e.atoms, positions=e.atoms.positions - margin),
+        )
+        for e in whole
+    ]
 
 
 def correlation(a: Tensor, b: Tensor) -> float:

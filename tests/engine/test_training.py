@@ -92,7 +92,7 @@ def test_real_maps_are_validated_on_too(made):
 def test_maps_of_any_size_can_be_validated_on_by_a_folded_unet():
     network = CryoSAMU(base=8, groups=0, context=4, fold=2)
     volume = torch.rand(33, 40, 47)
-    scores = validate(network, [Experiment(volume, volume, 4.0, "")])
+    scores = validate(network, [Experiment(volume, volume, 4.0, "", made_structure())])
     assert -1 <= scores.box <= 1
 
 

@@ -102,6 +102,18 @@ def test_target_is_a_gaussian_of_the_asked_width():
     )
 
 
+def test_target_has_no_detail_finer_than_asked():
+    """A Butterworth filter of order 6: half the power at 2.7 A, all of it from 4 A on."""
+    # So many that the filter's ripples stay above 0, where targets are cut.
+    atoms = 48 * torch.rand(20000, 3, generator=torch.Generator().manual_seed(1)), torch.full((20000,), 6.0)
+    full, faded = (
+        torch.fft.rfftn(target_density(*atoms, 0.9, RADIUS, SHAPE, finest)).abs() for finest in (0.0, 2.7)
+    )
+    for d, left in ((2.4, 0.442), (2.7, 0.707), (4.0, 0.996)):
+        shell = (RADIUS - 1 / d).abs() < 0.005
+        assert float(faded[shell].mean() / full[shell].mean()) == pytest.approx(left, abs=0.03)
+
+
 def test_noise_gives_the_fsc_it_was_made_for():
     """Correlation with the noise-free map in a shell is sqrt(SNR / (1 + SNR)), SNR = 2 FSC / (1 - FSC)."""
     rng = torch.Generator().manual_seed(5)
