@@ -87,7 +87,7 @@ def halves_section(group: TrustModel, halves: dict) -> str:
     )
     places = halves["disagreements"]
     text = (
-        f"<p>FSC falls below 0.143: half maps {before}, enhanced halves {after}."
+        f"<p>FSC, unmasked, falls below 0.143: half maps {before}, enhanced halves {after}."
         f" <b>{escape(halves['warning'])}</b></p>"
     )
     if not places:

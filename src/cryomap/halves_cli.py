@@ -85,6 +85,6 @@ def summary(output: str, found: HalfMaps) -> str:
     before, after = (f"{d:.2f} A" if d else "nowhere" for d in (found.d_before, found.d_after))
     count = len(found.disagreements)
     return (
-        f"{output}: FSC of the half maps falls below 0.143 at {before}, of the enhanced halves at {after}; "
+        f"{output}: unmasked FSC of the half maps falls below 0.143 at {before}, of the enhanced halves at {after}; "
         f"{count} region{'' if count == 1 else 's'} where the enhanced halves disagree\n{found.warning}"
     )

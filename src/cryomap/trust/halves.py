@@ -28,7 +28,7 @@ class HalfMaps:
     """Enhanced half maps compared.
 
     Attributes:
-        before: FSC of the half maps as they came.
+        before: FSC of the half maps as they came, without a mask.
         after: FSC of the enhanced halves.
         d_before: d (A) where the first falls below 0.143; None if nowhere.
         d_after: the same of the second.
