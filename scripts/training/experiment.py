@@ -30,6 +30,7 @@ class Settings:
         target_scale: target densities are divided by this many heights of a lone carbon, then clipped to 1.
         small: probability that the box lies about a ligand, ion, lipid or glycan, where the structure has any.
         side_chains: probability that side chains and negative charges show less, see `side_chains`.
+        overstated: up to so many times coarser than stated the true resolution is.
         unexplained: highest amount, see `degrade.unexplained`; drawn from 0 on, evenly.
         zone, soft_mask, neighbour, ions, detergent, blobs, anisotropic, coarse, solvent: probabilities of each; one
             to three neighbours at a time, one to twelve ions.
@@ -43,6 +44,7 @@ class Settings:
     target_scale: float = 4.0
     small: float = 0.0
     side_chains: float = 0.9
+    overstated: float = 1.25
     unexplained: float = 0.7
     zone: float = 0.4
     soft_mask: float = 0.25
@@ -99,7 +101,8 @@ def simulate(
         signal = degrade.solvent_contrast(signal, radius, rng)
 
     # What a paper states is rarely too cautious.
-    fsc = degrade.half_map_fsc(radius, resolution * uniform(0.97, 1.25, rng), uniform(5, 14, rng))
+    true = resolution * uniform(0.97, settings.overstated, rng)
+    fsc = degrade.half_map_fsc(radius, true, uniform(5, 14, rng))
     masked = min(1.0, max(0.05, filled * uniform(2, 4, rng)))
     amount = uniform(0, settings.unexplained, rng)
     observed = signal + degrade.noise(signal, radius, fsc, masked, shape, rng)

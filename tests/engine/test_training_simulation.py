@@ -207,9 +207,10 @@ def test_experiments_repeat_and_keep_ligands_in_the_target():
 def test_better_resolution_means_a_better_map():
     structure = made_structure(atoms=1000, spacing=4.0)
 
-    def correlation(resolution):
+    def correlation(resolution, overstated=1.25):
         settings = Settings(
             resolution=(resolution, resolution),
+            overstated=overstated,
             box=64,
             side_chains=0,
             zone=0,
@@ -222,6 +223,7 @@ def test_better_resolution_means_a_better_map():
         return sum(float(torch.corrcoef(row)[0, 1]) for row in rows) / len(rows)
 
     assert correlation(3.0) > correlation(5.0) + 0.1 > correlation(7.0) + 0.15
+    assert correlation(3.0) > correlation(3.0, overstated=2.0) + 0.05
 
 
 def test_cubes_are_the_same_whatever_the_run():
