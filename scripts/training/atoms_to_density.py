@@ -152,8 +152,8 @@ def target_density(
 ) -> Tensor:
     """What the network should give: a Gaussian of width `sigma` (A) at each atom, weighted by atomic number.
 
-    Detail finer than `finest` (A; 0 keeps all) fades (Butterworth filter of order 6): what a map of 3 to 6 A
-    says of it, models of such maps don't confirm.
+    Detail finer than `finest` (A; 0 keeps all) fades (Butterworth filter of order 6): what networks add there
+    to maps of 3 to 6 A, the maps' models hardly confirm.
 
     Returns:
         float32 (z, y, x); 1 is the height of a lone carbon.

@@ -64,7 +64,7 @@ class Recipe:
         method: "superem" or "cryosamu".
         cube: edge of the training cubes in voxels.
         network: keyword arguments of the method's network.
-        run: how the weights are to be run: the card's margin, stride, blend, interpolation.
+        run: how the weights are to be run: the card's margin, stride, blend, interpolation, input_share.
         data: what is simulated.
         loss, optimise: see there.
         notes: goes into the card.
@@ -91,6 +91,7 @@ class Recipe:
             blend=self.run.get("blend", "smooth"),
             normalization=dict(self.data.normalization),
             interpolation=self.run.get("interpolation", 1),
+            input_share=self.run.get("input_share", 0.0),
             resolution=self.data.resolution,
             training={**training, "recipe": asdict(self)},
             results=results,

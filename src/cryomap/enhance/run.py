@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..grid import Grid
 from .check import require_enhanceable, require_grid_spacing, require_level
 from .contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
+from .input_share import with_input
 from .methods import Method
 from .tiles import Progress, blend, window
 
@@ -107,6 +108,7 @@ def enhance(
     cpu_seconds = method.predictor.cpu_seconds
     values, tiles_run, tiles_total = _run_network(density, method, noise, level, progress)
     result = _on_grid(values, density, method, result_grid, mask)
+    result = with_input(result, density, method.card.input_share)
 
     volume = enclosed_volume(density.values, level, density.grid.voxel_volume)
     return result, Report(

@@ -27,6 +27,7 @@ class Card:
         stride: distance of neighbouring tiles in voxels.
         blend: how overlapping tiles are joined, "smooth" (weights fall towards the faces) or "mean".
         normalization: {"name": a key of `enhance.normalize.NORMALIZATIONS`, ...its arguments}.
+        input_share: of the input in the result, see `enhance.input_share.with_input`.
         interpolation: spline order of the resampling to `grid_step`: 1 trilinear, 3 cubic.
         grid_step: in A.
         resolution: lowest and highest resolution of the training maps, in A.
@@ -43,6 +44,7 @@ class Card:
     stride: int
     blend: str = "smooth"
     normalization: dict[str, Any] = field(default_factory=dict)
+    input_share: float = 0.0
     interpolation: int = 1
     grid_step: float = 1.0
     resolution: tuple[float, float] = (3.0, 8.0)
