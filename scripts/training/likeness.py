@@ -14,13 +14,8 @@ from .structures import Structure
 
 RESOLUTIONS = (10, 7, 5, 4)  # A
 BANDS = ((20, 7), (7, 4.5), (4.5, 3.2))  # A
-DISTANCES = (
-    (0, 1.2),
-    (1.2, 2.2),
-    (2.2, 4),
-    (4, 7),
-    (7, 12),
-)  # A; maps cut out about a chain hold little beyond 4
+# A; maps cut out about a chain hold little beyond 4.
+DISTANCES = ((0, 1.2), (1.2, 2.2), (2.2, 4), (4, 7), (7, 12))
 MODEL_B = 20.0  # A^2, as for CC_mask_hr
 SHELL = 0.01  # 1/A
 FEWEST = 50  # atoms or voxels that a figure is taken from

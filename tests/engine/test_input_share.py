@@ -66,3 +66,17 @@ def test_enhance_goes_by_the_card(sharpener_weights):
     mixed = enhance(density, replace(method, card=card))[0]
     assert np.array_equal(mixed.values, with_input(plain, density, 0.3).values)
     assert not np.array_equal(mixed.values, plain.values)
+
+
+def test_a_mask_keeps_the_input_out_too(sharpener_weights):
+    """Most of the map lies below 0, so that what the mask made 0 is above the background."""
+    method = load_method(None, sharpener_weights, "cpu")
+    method = replace(method, card=replace(method.card, input_share=0.3))
+    values = np.full((32, 32, 32), -0.2, np.float32)
+    values += np.random.default_rng(0).normal(0, 0.02, values.shape).astype(np.float32)
+    values[8:16, 8:16, 8:16] += 1.2
+    mask = np.ones(values.shape, np.float32)
+    mask[24:] = 0
+    grid = Grid(values.shape)
+    result = enhance(DensityMap(values, grid), method, 0.5, DensityMap(mask, grid))[0]
+    assert result.values[10, 10, 10] > 0.3 and not result.values[25:].any()

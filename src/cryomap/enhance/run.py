@@ -107,8 +107,10 @@ def enhance(
 
     cpu_seconds = method.predictor.cpu_seconds
     values, tiles_run, tiles_total = _run_network(density, method, noise, level, progress)
-    result = _on_grid(values, density, method, result_grid, mask)
+    result = _on_grid(values, density, method, result_grid)
     result = with_input(result, density, method.card.input_share)
+    if mask is not None:
+        result.values[...] *= resample(mask, result_grid, order=1).values
 
     volume = enclosed_volume(density.values, level, density.grid.voxel_volume)
     return result, Report(
@@ -167,10 +169,8 @@ def _run_network(
     return blend(values, starts, window(method.tiling), method.predictor, batch, progress), len(starts), total
 
 
-def _on_grid(
-    values: np.ndarray, density: DensityMap, method: Method, grid: Grid, mask: DensityMap | None
-) -> DensityMap:
-    """The network's output scaled 0..1 on the output grid, inside the mask."""
+def _on_grid(values: np.ndarray, density: DensityMap, method: Method, grid: Grid) -> DensityMap:
+    """The network's output scaled 0..1 on the output grid."""
     np.maximum(values, 0, out=values)
     high = float(values.max())
     if high > 0 and not method.is_released:  # the released program's output is left as it is, within 0..1
@@ -180,6 +180,4 @@ def _on_grid(
     # A cubic spline here: trilinear interpolation would blur the detail that the network just made.
     result = resample(DensityMap(values, network_grid, name), grid, order=3)
     np.clip(result.values, 0, 1, out=result.values)
-    if mask is not None:
-        result.values[...] *= resample(mask, grid, order=1).values
     return result
