@@ -31,18 +31,23 @@ FEWEST_ATOMS = 1000
 
 def table(simulated: Sequence[dict[str, float]], real: dict[str, dict[str, float]]) -> list[str]:
     """The lines to print."""
-    lines = [f"{'':22s}{'10 %':>7s}{'50 %':>7s}{'90 %':>7s}  " + "".join(f"{name:>12s}" for name in real)]
+    widths = [max(11, len(name)) for name in real]
+    names = "".join(f" {name:>{width}s} " for name, width in zip(real, widths, strict=True))
+    lines = [f"{'':22s}{'10 %':>7s}{'50 %':>7s}{'90 %':>7s} {names}"]
     for key in dict.fromkeys(key for figures in simulated for key in figures):
         low, middle, high = np.quantile([f[key] for f in simulated if key in f], (0.1, 0.5, 0.9))
-        cells = "".join(_cell(figures.get(key), low, high) for figures in real.values())
-        lines.append(f"{key:22s}{low:7.2f}{middle:7.2f}{high:7.2f}  {cells}")
+        cells = [
+            f"{_cell(figures.get(key), low, high):>{width + 2}s}"
+            for figures, width in zip(real.values(), widths, strict=True)
+        ]
+        lines.append(f"{key:22s}{low:7.2f}{middle:7.2f}{high:7.2f} {''.join(cells)}")
     return lines
 
 
 def _cell(value: float | None, low: float, high: float) -> str:
     if value is None:
-        return f"{'-':>11s} "
-    return f"{value:11.2f}{' ' if low <= value <= high else '*'}"
+        return "- "
+    return f"{value:.2f}{' ' if low <= value <= high else '*'}"
 
 
 def main() -> int:
@@ -66,7 +71,7 @@ def main() -> int:
         structures = split(unpack(arguments.structures))[0]
         made = (simulate(structures, settings, Generator().manual_seed(i)) for i in range(arguments.count))
         simulated = [likeness(e) for e in made if len(e.atoms) >= FEWEST_ATOMS]
-        real = {e.emdb_id: likeness(as_experiment(e, settings)) for e in entries}
+        real = {e.name: likeness(as_experiment(e, settings)) for e in entries}
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

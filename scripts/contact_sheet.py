@@ -22,9 +22,9 @@ from torch import Generator, Tensor
 
 from cryomap.errors import InputError
 from training import degrade, side_chains, surroundings
-from training.atoms_to_density import displaced_volumes, fourier_radius, structure_density, target_density
+from training.atoms_to_density import displaced_volumes, fourier_radius, structure_density
 from training.entries import Entry, read_list
-from training.experiment import Experiment, Settings, simulate
+from training.experiment import Experiment, Settings, simulate, target_of
 from training.real_maps import amplitude_spectrum, as_experiment
 from training.recipe import RECIPES, read_recipe
 from training.structures import Structure, split, unpack
@@ -79,8 +79,7 @@ def steps(structure: Structure, settings: Settings, resolution: float) -> Iterat
     yield "soft mask", real(sharp) * soft
     yield "zone mask 4 A", real(sharp) * surroundings.near(atoms, 4, radius, shape)
     yield "coarse voxels", degrade.coarse_voxels(real(sharp), resolution, rng)
-    gaussians = settings.target_sigma, radius, shape, settings.target_finest
-    yield "target", target_density(atoms, numbers, *gaussians)
+    yield "target", target_of(part, settings, radius, shape)
 
 
 def draw(axis: plt.Axes, values: Tensor, title: str) -> None:

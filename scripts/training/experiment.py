@@ -113,8 +113,7 @@ def simulate(
         story.append("anisotropic")
     observed = torch.fft.irfftn(observed, s=shape)
 
-    gaussians = settings.target_sigma, radius, shape, settings.target_finest
-    target = target_density(atoms.positions, atoms.atomic_numbers, *gaussians)
+    target = target_of(atoms, settings, radius, shape)
     mask = _mask(scene, settings, radius, shape, rng, story)
     if mask is not None:
         # What the mask leaves of a neighbour is real density, and stays in the target.
@@ -128,6 +127,13 @@ def simulate(
     observed = normalize(observed * uniform(0.8, 1.25, rng), settings.normalization)
     target = (target / settings.target_scale).clamp(max=1)
     return Experiment(observed, target, resolution, ", ".join(story), atoms.chosen(scene.zone, device))
+
+
+def target_of(atoms: Structure, settings: Settings, radius: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """The target (z, y, x) of atoms (positions z, y, x in voxels), before it is scaled, see `target_density`."""
+    return target_density(
+        atoms.positions, atoms.atomic_numbers, settings.target_sigma, radius, shape, settings.target_finest
+    )
 
 
 @dataclass(frozen=True)

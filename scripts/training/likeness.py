@@ -9,7 +9,7 @@ from . import surroundings
 from .atoms_to_density import fourier_radius, structure_density
 from .degrade import shell_means
 from .experiment import Experiment
-from .side_chains import CARBONYL, CARBOXYLATE
+from .side_chains import CARBONYL, CARBOXYLATE, NEUTRAL
 from .structures import Structure
 
 RESOLUTIONS = (10, 7, 5, 4)  # A
@@ -42,38 +42,48 @@ def likeness(e: Experiment) -> dict[str, float]:
         seen = torch.ones_like(seen)
     observed = (e.observed - e.observed[seen & (distance > 2.5)].mean()).nan_to_num(0) * seen
     coefficients = torch.fft.rfftn(observed * soft)
-    parts = {name: _coefficients(atoms, which, soft, radius) for name, which in _classes(atoms).items()}
-    whole = torch.fft.rfftn(torch.fft.irfftn(_density(atoms, None, radius, shape), s=shape) * soft)
+    parts = {
+        name: _within(_density(atoms.chosen(which), radius, shape), soft)
+        for name, which in _classes(atoms).items()
+    }
+    parts["envelope"] = torch.fft.rfftn(soft * soft)
+    density = _density(atoms, radius, shape)
+    whole = _within(density, soft)
+    both, power = _product(coefficients, whole, radius), _product(whole, whole, radius).clamp(min=1e-30)
+    observed_power = _product(coefficients, coefficients, radius)
+    correlation = both / (observed_power * power).clamp(min=1e-30).sqrt()
+    scale = both / power
+    whitened = scale / observed_power.clamp(min=1e-12).sqrt()
+    explained = torch.fft.irfftn(density * _at(scale, radius), s=shape)
     return {
-        **_correlations(coefficients, whole, radius),
-        **_strengths(coefficients, whole, parts | {"envelope": torch.fft.rfftn(soft * soft)}, radius),
-        **_left_over(observed, coefficients, whole, atoms, seen, distance, radius),
+        **{f"correlation {d} A": float(_at(correlation, 1 / d)) for d in RESOLUTIONS},
+        **_strengths(coefficients, observed_power, parts, whitened, radius),
+        **_left_over(observed - explained, explained, seen, distance),
     }
 
 
 def _classes(atoms: Structure) -> dict[str, Tensor]:
     """Masks (n,) of the classes there are enough of; the main chain is first."""
-    plain, carboxylate = atoms.charges == 0, atoms.charges == CARBOXYLATE
+    plain = atoms.charges == NEUTRAL
     classes = {
         "main chain": (atoms.depths == 0) & plain,
         "carbonyl O": atoms.charges == CARBONYL,
         "CB": atoms.depths == 1,
         "gamma": (atoms.depths == 2) & plain,
         "beyond": (atoms.depths > 2) & plain,
-        "acid O": carboxylate,
+        "acid O": atoms.charges == CARBOXYLATE,
     }
     return {name: which for name, which in classes.items() if which.sum() >= FEWEST}
 
 
-def _density(atoms: Structure, weights: Tensor | None, radius: Tensor, shape: tuple) -> Tensor:
+def _density(atoms: Structure, radius: Tensor, shape: tuple) -> Tensor:
     b = torch.full((len(atoms),), MODEL_B)
-    return structure_density(atoms.positions, atoms.atomic_numbers, b, radius, shape, weights)
+    return structure_density(atoms.positions, atoms.atomic_numbers, b, radius, shape)
 
 
-def _coefficients(atoms: Structure, which: Tensor, soft: Tensor, radius: Tensor) -> Tensor:
-    shape = tuple(soft.shape)
-    density = torch.fft.irfftn(_density(atoms.chosen(which), None, radius, shape), s=shape)
-    return torch.fft.rfftn(density * soft)
+def _within(coefficients: Tensor, soft: Tensor) -> Tensor:
+    """Coefficients of a density within a soft edge."""
+    return torch.fft.rfftn(torch.fft.irfftn(coefficients, s=tuple(soft.shape)) * soft)
 
 
 def _distance(positions: Tensor, radius: Tensor, shape: tuple) -> Tensor:
@@ -93,23 +103,16 @@ def _at(curve: Tensor, s: Tensor | float) -> Tensor:
     return curve[(torch.as_tensor(s) / SHELL).round().long()]
 
 
-def _correlations(observed: Tensor, model: Tensor, radius: Tensor) -> dict[str, float]:
-    both, own, other = (
-        _product(*pair, radius) for pair in ((observed, model), (observed, observed), (model, model))
-    )
-    curve = both / (own * other).clamp(min=1e-30).sqrt()
-    return {f"correlation {d} A": float(_at(curve, 1 / d)) for d in RESOLUTIONS}
-
-
-def _strengths(observed: Tensor, model: Tensor, parts: dict[str, Tensor], radius: Tensor) -> dict[str, float]:
-    power = _product(observed, observed, radius).clamp(min=1e-12)
-    scale = _product(observed, model, radius) / _product(model, model, radius).clamp(min=1e-30)
+def _strengths(
+    observed: Tensor, power: Tensor, parts: dict[str, Tensor], whitened: Tensor, radius: Tensor
+) -> dict[str, float]:
+    """Of each part, over the first's; `power` of the observed and `whitened` factors of the parts by shell."""
     figures = {}
     for low, high in BANDS:
         band = (radius > 1 / low) & (radius < 1 / high)
         s = radius[band]
-        columns = torch.stack([part[band] * _at(scale / power.sqrt(), s) for part in parts.values()], dim=1)
-        wanted = observed[band] / _at(power, s).sqrt()
+        columns = torch.stack([part[band] * _at(whitened, s) for part in parts.values()], dim=1)
+        wanted = observed[band] / _at(power.clamp(min=1e-12), s).sqrt()
         columns, wanted = (torch.cat([v.real, v.imag]).double() for v in (columns, wanted))
         found = torch.linalg.lstsq(columns, wanted[:, None]).solution[:, 0]
         for name, value in zip(list(parts)[1:], (found / found[0]).tolist()[1:], strict=True):
@@ -117,28 +120,14 @@ def _strengths(observed: Tensor, model: Tensor, parts: dict[str, Tensor], radius
     return figures
 
 
-def _left_over(
-    observed: Tensor,
-    coefficients: Tensor,
-    model: Tensor,
-    atoms: Structure,
-    seen: Tensor,
-    distance: Tensor,
-    radius: Tensor,
-) -> dict[str, float]:
-    shape = tuple(observed.shape)
-    scale = _product(coefficients, model, radius) / _product(model, model, radius).clamp(min=1e-30)
-    explained = torch.fft.irfftn(
-        _density(atoms, None, radius, shape) * scale[(radius / SHELL).round().long()], s=shape
-    )
-    rest = observed - explained
+def _left_over(rest: Tensor, explained: Tensor, seen: Tensor, distance: Tensor) -> dict[str, float]:
+    from scipy.stats import kurtosis
+
     top = explained[distance < 1.2].square().mean().sqrt()
     figures = {}
     for low, high in DISTANCES:
         there = seen & (distance >= low) & (distance < high)
         if there.sum() >= FEWEST:
             figures[f"left over {low:g}-{high:g} A"] = float(rest[there].square().mean().sqrt() / top)
-    close = rest[distance < 2.2].double()
-    close = close - close.mean()
-    figures["kurtosis"] = float((close**4).mean() / (close**2).mean() ** 2 - 3)
+    figures["kurtosis"] = float(kurtosis(rest[distance < 2.2].double().numpy()))
     return figures

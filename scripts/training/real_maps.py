@@ -10,10 +10,10 @@ from torch import Tensor
 from cryomap.density import read_map, resample
 from cryomap.enhance.normalize import normalize
 
-from .atoms_to_density import fourier_radius, target_density
+from .atoms_to_density import fourier_radius
 from .degrade import shell_means
 from .entries import Entry
-from .experiment import Experiment, Settings
+from .experiment import Experiment, Settings, target_of
 from .structures import read_structure
 
 
@@ -29,8 +29,7 @@ def as_experiment(entry: Entry, settings: Settings) -> Experiment:
     inside = ((positions > -6) & (positions < torch.tensor(grid.shape) + 5)).all(dim=1)
     atoms = replace(atoms, positions=positions).chosen(inside)
     observed = torch.from_numpy(resample(density, grid, 3).values.copy())
-    gaussians = settings.target_sigma, fourier_radius(grid.shape), grid.shape, settings.target_finest
-    target = target_density(atoms.positions, atoms.atomic_numbers, *gaussians)
+    target = target_of(atoms, settings, fourier_radius(grid.shape), grid.shape)
     observed = normalize(observed, settings.normalization)
     target = (target / settings.target_scale).clamp(max=1)
     return Experiment(observed, target, entry.resolution, entry.name, atoms)
