@@ -16,6 +16,7 @@ from ..networks.checkpoint import load_weights
 from .device import Predictor, choose_device, describe
 from .normalize import NORMALIZATIONS, normalize
 from .tiles import Tiling, density_box, even_starts, keep_centred, keep_dense, lattice_starts
+from .turns import TURNS
 
 SUPEREM_LIMIT = 4.5  # A; better resolved maps are for superem, the others for cryosamu
 HALO = 4  # voxels; the result is computed this far around density, since a network's output can be wider
@@ -92,6 +93,8 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
         )
     try:
         tiling = Tiling(card.tile, card.stride, card.margin, card.blend)
+        if card.turns not in TURNS:
+            raise ValueError(f"turns {card.turns!r}: not one of {', '.join(map(str, TURNS))}")
     except ValueError as error:
         raise InputError(f"{weights or card.method}: the model card's tiles are wrong ({error})") from None
     released = card.architecture["name"] == "superem-released"

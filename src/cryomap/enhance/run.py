@@ -17,6 +17,7 @@ from .contour import default_contour, enclosed_volume, level_for_volume, noise_c
 from .input_share import with_input
 from .methods import Method
 from .tiles import Progress, blend, window
+from .turns import over_turns
 
 FINE_STEP = 1.25  # A; an input whose voxels are larger gets its result on a grid of OUTPUT_STEP
 OUTPUT_STEP = 1.0  # A
@@ -165,8 +166,8 @@ def _run_network(
         values = method.normalize(values, level)
     except ValueError as error:
         raise InputError(f"{density.name}: {error}") from None
-    batch = method.predictor.batch
-    return blend(values, starts, window(method.tiling), method.predictor, batch, progress), len(starts), total
+    predict, batch = over_turns(method.predictor, card.turns), method.predictor.batch
+    return blend(values, starts, window(method.tiling), predict, batch, progress), len(starts), total
 
 
 def _on_grid(values: np.ndarray, density: DensityMap, method: Method, grid: Grid) -> DensityMap:

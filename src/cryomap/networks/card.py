@@ -27,6 +27,7 @@ class Card:
         stride: distance of neighbouring tiles in voxels.
         blend: how overlapping tiles are joined, "smooth" (weights fall towards the faces) or "mean".
         normalization: {"name": a key of `enhance.normalize.NORMALIZATIONS`, ...its arguments}.
+        turns: orientations in which every tile is run, 1 to 4, see `enhance.turns.over_turns`.
         input_share: of the input in the result, see `enhance.input_share.with_input`.
         interpolation: spline order of the resampling to `grid_step`: 1 trilinear, 3 cubic.
         grid_step: in A.
@@ -44,6 +45,7 @@ class Card:
     stride: int
     blend: str = "smooth"
     normalization: dict[str, Any] = field(default_factory=dict)
+    turns: int = 1
     input_share: float = 0.0
     interpolation: int = 1
     grid_step: float = 1.0
