@@ -69,7 +69,7 @@ def steps(structure: Structure, settings: Settings, resolution: float) -> Iterat
     fsc = degrade.half_map_fsc(radius, resolution, 9)
     noisy = signal + degrade.noise(signal, radius, fsc, 0.3, shape, rng)
     yield f"+ noise, {resolution:g} A", real(noisy)
-    amount = settings.unexplained / 2
+    amount = settings.at(resolution, settings.unexplained) / 2
     noisy = noisy + degrade.unexplained(signal, molecule, radius, amount, shape, rng)
     yield "+ unexplained", real(noisy)
     sharp = noisy * degrade.sharpen(radius, fsc, resolution, b_mean, rng)

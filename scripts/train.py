@@ -34,6 +34,7 @@ from training.recipe import RECIPES, Recipe, read_recipe
 from training.report import Report
 from training.structures import split, unpack
 from training.validation import fixed_experiments
+from training.widen import widen
 
 VALIDATION_MAPS = 10
 
@@ -56,7 +57,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
         "--out", required=True, type=Path, help="folder of the run: checkpoint, weights, logs"
     )
     parser.add_argument(
-        "--start-from", help="a weights file with its card: a new run begins with these weights"
+        "--start-from",
+        help="a weights file with its card: a new run begins with these weights, of as many channels or fewer",
     )
     parser.add_argument(
         "--recipe", help="a TOML file, or the name of one in scripts/recipes (default: the paper's)"
@@ -162,17 +164,20 @@ def make_state(fabric: Fabric, recipe: Recipe, start_from: str | None = None) ->
     """Networks, optimisers and average, set up for the device.
 
     Raises:
-        InputError: the weights to start from can't be used, or are of another architecture than the recipe's.
+        InputError: the weights to start from can't be used, or aren't of the recipe's architecture,
+            with as many channels or fewer.
     """
     o = recipe.optimise
     network = ARCHITECTURES[recipe.method](**recipe.network)
     if start_from:
         trained, card = load_weights(recipe.method, start_from)
-        if card.architecture["arguments"] != recipe.network:
-            raise InputError(
-                f"{start_from}: {card.architecture['arguments']}, but the recipe has {recipe.network}"
-            )
-        network.load_state_dict(trained.state_dict())
+        had, has = card.architecture["arguments"], recipe.network
+        try:
+            if any(had.get(key) != has.get(key) for key in (had.keys() | has.keys()) - {"channels"}):
+                raise ValueError("they differ in more than channels")
+            widen(network, trained)
+        except ValueError as error:
+            raise InputError(f"{start_from}: {had}, but the recipe has {has}: {error}") from None
     network = network.to(memory_format=torch.channels_last_3d)
     average = make_average(network, o)
     if average is not None:

@@ -30,8 +30,9 @@ class Settings:
         target_scale: target densities are divided by this many heights of a lone carbon, then clipped to 1.
         small: probability that the box lies about a ligand, ion, lipid or glycan, where the structure has any.
         side_chains: probability that side chains and negative charges show less, see `side_chains`.
-        overstated: up to so many times coarser than stated the true resolution is.
-        unexplained: highest amount, see `degrade.unexplained`; drawn from 0 on, evenly.
+        overstated: up to so many times coarser than stated the true resolution is; at the finest and at the
+            coarsest resolution, evenly between.
+        unexplained: highest amount, see `degrade.unexplained`, likewise; drawn from 0 on, evenly.
         zone, soft_mask, neighbour, ions, detergent, blobs, anisotropic, coarse, solvent: probabilities of each; one
             to three neighbours at a time, one to twelve ions.
     """
@@ -44,8 +45,8 @@ class Settings:
     target_scale: float = 4.0
     small: float = 0.0
     side_chains: float = 0.9
-    overstated: float = 1.25
-    unexplained: float = 0.7
+    overstated: tuple[float, float] = (1.25, 1.25)
+    unexplained: tuple[float, float] = (0.7, 0.7)
     zone: float = 0.4
     soft_mask: float = 0.25
     neighbour: float = 0.4
@@ -55,6 +56,12 @@ class Settings:
     anisotropic: float = 0.2
     coarse: float = 0.25
     solvent: float = 0.7
+
+    def at(self, resolution: float, ends: tuple[float, float]) -> float:
+        """A setting at a resolution (A), of its values at the finest and the coarsest one."""
+        low, high = self.resolution
+        share = min(max((resolution - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+        return ends[0] + share * (ends[1] - ends[0])
 
 
 @dataclass(frozen=True)
@@ -101,10 +108,10 @@ def simulate(
         signal = degrade.solvent_contrast(signal, radius, rng)
 
     # What a paper states is rarely too cautious.
-    true = resolution * uniform(0.97, settings.overstated, rng)
+    true = resolution * uniform(0.97, settings.at(resolution, settings.overstated), rng)
     fsc = degrade.half_map_fsc(radius, true, uniform(5, 14, rng))
     masked = min(1.0, max(0.05, filled * uniform(2, 4, rng)))
-    amount = uniform(0, settings.unexplained, rng)
+    amount = uniform(0, settings.at(resolution, settings.unexplained), rng)
     observed = signal + degrade.noise(signal, radius, fsc, masked, shape, rng)
     observed = observed + degrade.unexplained(signal, molecule, radius, amount, shape, rng)
     observed = observed * degrade.sharpen(radius, fsc, resolution, b_mean, rng)

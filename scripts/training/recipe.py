@@ -64,7 +64,7 @@ class Recipe:
         method: "superem" or "cryosamu".
         cube: edge of the training cubes in voxels.
         network: keyword arguments of the method's network.
-        run: how the weights are to be run: the card's margin, stride, blend, interpolation, input_share.
+        run: how the weights are to be run: the card's margin, stride, blend, interpolation, turns, input_share.
         data: what is simulated.
         loss, optimise: see there.
         notes: goes into the card.
@@ -91,6 +91,7 @@ class Recipe:
             blend=self.run.get("blend", "smooth"),
             normalization=dict(self.data.normalization),
             interpolation=self.run.get("interpolation", 1),
+            turns=self.run.get("turns", 1),
             input_share=self.run.get("input_share", 0.0),
             resolution=self.data.resolution,
             training={**training, "recipe": asdict(self)},
@@ -108,8 +109,8 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         data = content.get("data", {})
-        if "resolution" in data:
-            data["resolution"] = tuple(data["resolution"])
+        for key in {"resolution", "overstated", "unexplained"} & set(data):
+            data[key] = tuple(data[key])
         parts = {"data": Settings(**data), "loss": Loss(**content.get("loss", {}))}
         parts["optimise"] = Optimisation(**content.get("optimise", {}))
         rest = {key: value for key, value in content.items() if key not in parts}

@@ -18,6 +18,7 @@ from cryomap.errors import InputError
 from cryomap.grid import Grid
 from cryomap.networks.checkpoint import load_weights
 from cryomap.networks.cryosamu import CryoSAMU
+from cryomap.networks.superem import Generator
 from training import loop
 from training.augment import Augmented, blurred, turned
 from training.experiment import Experiment
@@ -25,6 +26,7 @@ from training.losses import adversarial_loss, correlation_loss, inner_correlatio
 from training.recipe import RECIPES, Optimisation, read_recipe
 from training.structures import pack, pack_folder, split, unpack
 from training.validation import validate
+from training.widen import widen
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
 TINY = """
@@ -103,14 +105,46 @@ def test_a_resumed_run_equals_an_uninterrupted_one(made):
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
-def test_a_run_can_start_from_weights(made):
+def test_a_run_can_start_from_weights(made, capsys):
     first = run(made, "first", 2)
     start = ["--start-from", str(made / "first" / "superem.safetensors")]
     assert script.main([*words(made, "second"), *start, "--minutes", "0"]) == 0
     second = load_file(made / "second" / "superem.safetensors")
     assert max(float((first[key] - second[key]).abs().max()) for key in first) < 0.01
-    (made / "tiny.toml").write_text(TINY.replace("blocks = 2", "blocks = 3"))
-    assert script.main([*words(made, "third"), *start]) == 2
+    for other in ("blocks = 3", "blocks = 2, fold = 2", "channels = 3, blocks = 2"):
+        (made / "tiny.toml").write_text(
+            TINY.replace(f"{'channels = 4, ' * ('ch' in other)}blocks = 2", other)
+        )
+        assert script.main([*words(made, "third"), *start]) == 2
+        assert str(made / "first" / "superem.safetensors") in capsys.readouterr().err
+
+
+def test_a_wider_network_goes_on_where_the_narrow_one_was():
+    narrow = Generator(channels=4, blocks=2, norm="none", dropout=0.0, fold=2)
+    for p in narrow.parameters():  # as training would, move what begins at zero
+        p.data += 0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
+    wide = Generator(channels=6, blocks=2, norm="none", dropout=0.0, fold=2)
+    widen(wide, narrow)
+    volume = torch.rand(1, 1, 16, 16, 16)
+    before = narrow(volume)
+    assert before.detach().std() > 1e-4
+    torch.testing.assert_close(wide(volume), before)
+    optimiser = torch.optim.SGD(wide.parameters(), lr=0.1)
+    for _ in range(2):
+        optimiser.zero_grad()
+        wide(volume).square().mean().backward()
+        optimiser.step()
+    assert wide.tail[0].weight[:, 4:].detach().abs().max() > 0  # the new channels are heard by now
+    with pytest.raises(ValueError, match=r"head.0.weight \(6,"):
+        widen(narrow, wide)
+
+
+def test_training_may_start_from_a_narrower_network(made):
+    run(made, "narrow", 1)
+    start = ["--start-from", str(made / "narrow" / "superem.safetensors")]
+    (made / "tiny.toml").write_text(TINY.replace("channels = 4", "channels = 6"))
+    assert script.main([*words(made, "wide"), *start, "--steps", "2"]) == 0
+    assert load_file(made / "wide" / "superem.safetensors")["head.0.weight"].shape[0] == 6
 
 
 def test_two_processes_equal_one(made):

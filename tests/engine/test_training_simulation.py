@@ -210,7 +210,7 @@ def test_better_resolution_means_a_better_map():
     def correlation(resolution, overstated=1.25):
         settings = Settings(
             resolution=(resolution, resolution),
-            overstated=overstated,
+            overstated=(overstated, overstated),
             box=64,
             side_chains=0,
             zone=0,
@@ -224,6 +224,13 @@ def test_better_resolution_means_a_better_map():
 
     assert correlation(3.0) > correlation(5.0) + 0.1 > correlation(7.0) + 0.15
     assert correlation(3.0) > correlation(3.0, overstated=2.0) + 0.05
+
+
+def test_settings_with_two_ends_go_evenly_from_the_finest_to_the_coarsest_resolution():
+    settings = Settings(resolution=(3.0, 7.0))
+    at = [settings.at(resolution, (1.0, 2.0)) for resolution in (2.0, 3.0, 4.0, 7.0, 9.0)]
+    assert at == pytest.approx([1.0, 1.0, 1.25, 2.0, 2.0])
+    assert Settings(resolution=(4.0, 4.0)).at(4.0, (1.5, 3.0)) == 1.5
 
 
 def test_cubes_are_the_same_whatever_the_run():
