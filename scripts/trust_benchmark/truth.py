@@ -36,9 +36,9 @@ def kept_shares(complex_: Complex, result: DensityMap, parts: list[np.ndarray]) 
         chosen = np.zeros(len(complex_.model), bool)
         chosen[part] = True
         box, near = _window(complex_, part)
-        one, own = signal_of(complex_, chosen)[box], target_of(complex_, chosen)[box]
+        one, own = signal_of(complex_, chosen)[box], target_of(complex_, chosen)[box].clip(max=1)
         measured = _ratio(complex_.observed.values[box], one, signal[box] - one, near)
-        result_ratio = _ratio(result.values[box], own, target[box] - own, near)
+        result_ratio = _ratio(result.values[box], own, target[box].clip(max=1) - own, near)
         shares.append(result_ratio / max(measured, 0.1))
     return np.array(shares).clip(-1, 3)
 
