@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -67,3 +69,16 @@ def test_the_deviation_is_that_of_the_copies(method, monkeypatch):
 def test_impossible_counts_are_refused(count, method):
     with pytest.raises(InputError, match="give 2 to 24"):
         enhance_samples(lopsided(Grid((22, 26, 24))), method, count)
+
+
+def test_copies_take_the_place_of_the_cards_half_turns(method, monkeypatch):
+    turns = []
+
+    def counting(density, method, *rest):
+        turns.append(method.card.turns)
+        return enhance(density, method, *rest)
+
+    monkeypatch.setattr("cryomap.enhance.samples.enhance", counting)
+    turning = replace(method, card=replace(method.card, turns=4))
+    enhance_samples(lopsided(Grid((22, 26, 24))), turning, 3, 0.02)
+    assert turns == [1, 1, 1]

@@ -34,7 +34,7 @@ def enhance_samples(
     """Enhance a map in `count` of the cube's 24 orientations and bring the results back.
 
     A network that were sure of a place would say the same in every orientation. Mirror images are left out: no
-    network has seen left-handed helices.
+    network has seen left-handed helices. The copies take the place of the half turns that the card asks for.
 
     Args:
         density, method, level, mask, grid_spacing, progress: as in `enhance`.
@@ -50,6 +50,7 @@ def enhance_samples(
     if not 2 <= count <= ORIENTATIONS:
         raise InputError(f"samples {count}: give 2 to {ORIENTATIONS}")
     begun, grid = time.monotonic(), output_grid(density, grid_spacing)
+    method = replace(method, card=replace(method.card, turns=1))
     mask = None if mask is None else unit_mask(mask, density)
     if mask is not None:
         density = replace(density, values=density.values * mask.values)
