@@ -64,7 +64,8 @@ class Recipe:
         method: "superem" or "cryosamu".
         cube: edge of the training cubes in voxels.
         network: keyword arguments of the method's network.
-        run: how the weights are to be run: the card's margin, stride, blend, interpolation, turns, input_share.
+        run: how the weights are to be run: the card's margin, stride, blend, largest_tile, interpolation,
+            turns, input_share.
         data: what is simulated.
         loss, optimise: see there.
         notes: goes into the card.
@@ -91,6 +92,7 @@ class Recipe:
             blend=self.run.get("blend", "smooth"),
             normalization=dict(self.data.normalization),
             interpolation=self.run.get("interpolation", 1),
+            largest_tile=self.run.get("largest_tile", 0),
             turns=self.run.get("turns", 1),
             input_share=self.run.get("input_share", 0.0),
             resolution=self.data.resolution,

@@ -15,10 +15,11 @@ from ..networks.card import Card
 from ..networks.checkpoint import load_weights
 from .device import Predictor, choose_device, describe
 from .normalize import NORMALIZATIONS, normalize
-from .tiles import Tiling, density_box, even_starts, keep_centred, keep_dense, lattice_starts
+from .tiles import Placement, Tiling, density_box, even_starts, keep_centred, keep_dense, lattice_starts
 from .turns import TURNS
 
 SUPEREM_LIMIT = 4.5  # A; better resolved maps are for superem, the others for cryosamu
+TILE_STEP = 16  # voxels; every network halves its lattice four times at most
 HALO = 4  # voxels; the result is computed this far around density, since a network's output can be wider
 
 log = logging.getLogger(__name__)
@@ -41,16 +42,14 @@ class Method:
         card: what it is.
         weights: where it came from, for reports.
         predictor: runs it.
-        tiling: its tiles.
         place_tiles: from the density on the network's grid (z, y, x), the threshold below which there is only
-            noise, and the contour level to the first voxels of the tiles worth running and the number of all.
+            noise, and the contour level to the tiles worth running.
     """
 
     card: Card
     weights: str
     predictor: Predictor
-    tiling: Tiling
-    place_tiles: Callable[[np.ndarray, float, float], tuple[np.ndarray, int]]
+    place_tiles: Callable[[np.ndarray, float, float], Placement]
 
     @property
     def is_released(self) -> bool:
@@ -92,7 +91,7 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
             f"{weights or card.method}: normalization {normalization!r} is unknown; {known} are known"
         )
     try:
-        tiling = Tiling(card.tile, card.stride, card.margin, card.blend)
+        tilings = _tilings(card)
         if card.turns not in TURNS:
             raise ValueError(f"turns {card.turns!r}: not one of {', '.join(map(str, TURNS))}")
     except ValueError as error:
@@ -101,30 +100,37 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
     method = Method(
         card=card,
         weights=str(weights) if weights else f"bundled {card.method} {card.version}",
-        predictor=Predictor(network, where, card.tile),
-        tiling=tiling,
-        place_tiles=partial(_place_as_released if released else _place_evenly, tiling),
+        predictor=Predictor(network, where, tilings[-1].tile),
+        place_tiles=partial(_place_as_released, tilings[0]) if released else partial(_place_evenly, tilings),
     )
     log.info("%s, %s on %s", card.method, method.weights, describe(where))
     return method
 
 
-def _place_evenly(tiling: Tiling, values: np.ndarray, noise: float, level: float) -> tuple[np.ndarray, int]:
-    """Tiles that cover everything above the noise."""
-    everything = len(even_starts(tuple((0, n) for n in values.shape), tiling))
+def _tilings(card: Card) -> list[Tiling]:
+    """The card's tiles and larger ones, with the same margin and overlap; the larger, the less of each is margin."""
+    sizes = range(card.tile, max(card.tile, card.largest_tile) + 1, TILE_STEP)
+    return [Tiling(size, card.stride + size - card.tile, card.margin, card.blend) for size in sizes]
+
+
+def _place_evenly(tilings: list[Tiling], values: np.ndarray, noise: float, level: float) -> Placement:
+    """Tiles that cover everything above the noise, of the size that has the network see the fewest voxels."""
     box = density_box(values, noise, HALO)
-    if box[0][1] == 0:
-        return np.zeros((0, 3), int), everything
-    return keep_dense(values, even_starts(box, tiling), tiling, noise, HALO), everything
+    placements = []
+    for tiling in tilings:
+        everything = len(even_starts(tuple((0, n) for n in values.shape), tiling))
+        if box[0][1] == 0:
+            return Placement(tiling, np.zeros((0, 3), int), everything)
+        starts = keep_dense(values, even_starts(box, tiling), tiling, noise, HALO)
+        placements.append(Placement(tiling, starts, everything))
+    return min(placements, key=lambda placement: placement.voxels)
 
 
-def _place_as_released(
-    tiling: Tiling, values: np.ndarray, noise: float, level: float
-) -> tuple[np.ndarray, int]:
+def _place_as_released(tiling: Tiling, values: np.ndarray, noise: float, level: float) -> Placement:
     """The released program's rule: cubes whose centre voxel is above the contour.
 
     Its lattice has stride 4; the body-centred lattice of stride 8 taken here is a quarter of that one, and its
     mean has a correlation of .999 with that of all.
     """
     starts = lattice_starts(values.shape, tiling)
-    return keep_centred(values, starts, tiling, level), len(starts)
+    return Placement(tiling, keep_centred(values, starts, tiling, level), len(starts))

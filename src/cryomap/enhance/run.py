@@ -157,17 +157,19 @@ def _run_network(
     """The network's output on its own grid (z, y, x), tiles run, and tiles of the whole box."""
     card = method.card
     values = resample(density, density.grid.cubic(card.grid_step), card.interpolation).values
-    starts, total = method.place_tiles(values, noise, level)
-    if len(starts) == 0:
+    placed = method.place_tiles(values, noise, level)
+    count = len(placed.starts)
+    if count == 0:
         log.warning("%s: no density above %.4g; the result is empty", density.name, noise)
-        return np.zeros_like(values), 0, total
-    log.info("%s: %d of %d tiles hold density", density.name, len(starts), total)
+        return np.zeros_like(values), 0, placed.total
+    log.info("%s: %d of %d tiles hold density", density.name, count, placed.total)
     try:
         values = method.normalize(values, level)
     except ValueError as error:
         raise InputError(f"{density.name}: {error}") from None
-    predict, batch = over_turns(method.predictor, card.turns), method.predictor.batch
-    return blend(values, starts, window(method.tiling), predict, batch, progress), len(starts), total
+    predict, weights = over_turns(method.predictor, card.turns), window(placed.tiling)
+    values = blend(values, placed.starts, weights, predict, method.predictor.batch, progress)
+    return values, count, placed.total
 
 
 def _on_grid(values: np.ndarray, density: DensityMap, method: Method, grid: Grid) -> DensityMap:

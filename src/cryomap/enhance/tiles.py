@@ -40,6 +40,26 @@ class Tiling:
         return self.tile - 2 * self.margin
 
 
+@dataclass(frozen=True)
+class Placement:
+    """The tiles to run of one map.
+
+    Attributes:
+        tiling: their size.
+        starts: first voxel (n, 3) of each, sorted by z; those without density are left out.
+        total: how many the whole box would take.
+    """
+
+    tiling: Tiling
+    starts: np.ndarray
+    total: int
+
+    @property
+    def voxels(self) -> int:
+        """How many voxels the network will see."""
+        return len(self.starts) * self.tiling.tile**3
+
+
 def window(tiling: Tiling) -> np.ndarray:
     """Weights (tile, tile, tile), float32: 0 in the margin, above 0 in the core.
 

@@ -22,7 +22,8 @@ class Card:
         method: "superem" or "cryosamu".
         version: of the weights.
         architecture: {"name": a key of `checkpoint.ARCHITECTURES`, "arguments": its keyword arguments}.
-        tile: edge of the cubes the network was trained on and is run on, in voxels.
+        tile: edge of the cubes the network is run on, in voxels.
+        largest_tile: cubes may be as large where that is less work; 0, the default: none is larger than `tile`.
         margin: voxels at each face of a tile whose output isn't used.
         stride: distance of neighbouring tiles in voxels.
         blend: how overlapping tiles are joined, "smooth" (weights fall towards the faces) or "mean".
@@ -47,6 +48,7 @@ class Card:
     normalization: dict[str, Any] = field(default_factory=dict)
     turns: int = 1
     input_share: float = 0.0
+    largest_tile: int = 0
     interpolation: int = 1
     grid_step: float = 1.0
     resolution: tuple[float, float] = (3.0, 8.0)
