@@ -90,7 +90,7 @@ class EnhanceForm(QWidget):
         row.frame.setToolTip(
             "Support: how well the result agrees with the input, place by place; lost density is listed either way"
         )
-        (self.samples,) = EntriesRow(area, "Mean of", 0, "orientations (blank: one)").values
+        (self.samples,) = EntriesRow(area, "Deviation over", 0, "orientations (blank: none)").values
         self.level.value = self.spacing.value = self.samples.value = None
         self.weights, *_ = EntriesRow(area, "Weights file", "", ("Browse...", self._browse)).values
         self.weights.pixel_width = 170
