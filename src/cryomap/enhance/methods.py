@@ -95,7 +95,7 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
         if card.turns not in TURNS:
             raise ValueError(f"turns {card.turns!r}: not one of {', '.join(map(str, TURNS))}")
     except ValueError as error:
-        raise InputError(f"{weights or card.method}: the model card's tiles are wrong ({error})") from None
+        raise InputError(f"{weights or card.method}: the model card is wrong ({error})") from None
     released = card.architecture["name"] == "superem-released"
     method = Method(
         card=card,
