@@ -242,7 +242,7 @@ def test_cryosamu_runs_too(tmp_path):
 def test_cards_that_can_not_be_run_are_refused(tmp_path, sharpener_weights):
     network, card = load_weights(None, sharpener_weights)
     arguments = card.architecture
-    for wrong, word in [({"stride": 99}, "tiles"), ({"normalization": {"name": "magic"}}, "magic")]:
+    for wrong, word in [({"stride": 99}, "stride 99"), ({"normalization": {"name": "magic"}}, "magic")]:
         path = save_as(network, tmp_path, architecture=arguments, **wrong)
         with pytest.raises(InputError, match=word):
             load_method(None, path, "cpu")
