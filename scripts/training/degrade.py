@@ -102,9 +102,9 @@ def unexplained(
 ) -> Tensor:
     """What no one model explains, in the molecule and nowhere else: other conformations, errors of alignment.
 
-    Its amplitude is `amount` times the signal's (less beyond 8 A) without the maxima and the minimum between them,
-    at 6 A, that regular structure gives that one; it is stronger here than there. Noise alone would leave maps and
-    models of equal resolution correlated by .93 at 7 A, where real ones are by .7-.8, and best matched at 5 A.
+    Its amplitude is `amount` times (less beyond 8 A) that of the signal's `wilson_line`, stronger here than there:
+    real maps agree with their models worst at 6 A, where regular structure leaves the signal a minimum. Noise alone
+    would leave maps and models of equal resolution correlated by .93 at 7 A, where real ones are by .7-.8.
 
     Args:
         molecule: boolean (z, y, x).
