@@ -139,12 +139,14 @@ def test_the_unexplained_has_the_signals_amplitude_where_the_molecule_is():
     signal = structure_density(positions, *carbons, RADIUS, SHAPE)
     molecule = surroundings.near(positions, 2.5, RADIUS, SHAPE)
     added = degrade.unexplained(signal, molecule, RADIUS, 0.5, SHAPE, rng)
-    shares = []
-    for s in (0.06, 0.2, 0.3):
+    power, _ = degrade.shell_means(signal.abs() ** 2, RADIUS)
+    line = degrade.wilson_line(power)
+    for s, wanted in ((0.06, 0.0625), (0.2, 0.25), (0.3, 0.25)):  # weaker below 1 / 0.12 A
         shell = (RADIUS - s).abs() < 0.015
-        shares.append(float((added[shell].abs() ** 2).mean() / (signal[shell].abs() ** 2).mean()))
-    # Below 1 / 0.12 A the shape of the molecule adds to the signal, and the share is lowered as well.
-    assert shares[0] < 0.03 and shares[1:] == pytest.approx([0.25, 0.25], rel=0.15)
+        mean = float((added[shell].abs() ** 2).mean())
+        assert mean / float(line[round(100 * s)]) == pytest.approx(wanted, rel=0.15)
+        if s > 0.1:  # beyond the shape of the molecule, atoms anywhere have the line's power
+            assert mean / float((signal[shell].abs() ** 2).mean()) == pytest.approx(wanted, rel=0.15)
     values = torch.fft.irfftn(added, s=SHAPE) ** 2
     away = ~surroundings.near(positions, 9, RADIUS, SHAPE)
     assert values[away].mean() < 0.05 * values[molecule].mean()
