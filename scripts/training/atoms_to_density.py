@@ -15,10 +15,10 @@ CHUNK = 1 << 22
 # Volume of each atom with its hydrogens (A^3, Tsai et al. 1999), less what the hydrogens, which models lack, scatter:
 # carbons of the main chain and of side chains, nitrogen, oxygen, others.
 MAIN_CARBON, SIDE_CARBON, NITROGEN, OXYGEN, OTHER = 9.5, 15.5, 10.0, 16.0, 15.0
-# Ice of 0.93 g/cm^3 scatters so much (A) per A^3; a group of 20 A^3 displaces it with this B factor (Fraser,
+# Ice of 0.93 g/cm^3 scatters so much (A) per A^3; an atom of 15 A^3 displaces it with this B factor (Fraser,
 # MacRae & Suzuki 1978).
 ICE = 0.0945
-B_GROUP = 4 * math.pi * 20 ** (2 / 3)
+B_GROUP = 4 * math.pi * 15 ** (2 / 3)
 
 
 def spread(positions: Tensor, weights: Tensor, sigma: Tensor, shape: tuple[int, int, int]) -> Tensor:

@@ -220,7 +220,7 @@ def _signal(
     if chance(settings.side_chains, rng):
         b = b + side_chains.motion(atoms.depths, atoms.residues, atoms.b_ranks, b_mean, rng)
         shown = shown * side_chains.occupancies(atoms.depths, atoms.charges, atoms.residues, rng)
-    displaced = uniform(0.3, 1.4, rng) * displaced_volumes(atoms.atomic_numbers, atoms.depths)
+    displaced = uniform(1.0, 1.8, rng) * displaced_volumes(atoms.atomic_numbers, atoms.depths)
     return structure_density(atoms.positions, atoms.atomic_numbers, b, radius, shape, shown, displaced)
 
 

@@ -64,7 +64,7 @@ def occupancies(depths: Tensor, charges: Tensor, residues: Tensor, rng: Generato
 
     Side chains take several shapes and suffer from the beam, acids first; negative charge scatters electrons less.
     """
-    fade, polar, damage = uniform(0.0, 1.0, rng), uniform(0.3, 1.1, rng), uniform(0.4, 1.2, rng)
+    fade, polar, damage = uniform(0.0, 1.0, rng), uniform(0.5, 1.2, rng), uniform(0.4, 1.2, rng)
     own = torch.exp(0.4 * _of_residues(residues, rng))
     shown = (1 - fade * (depths > 0) * FADING * own).clamp(min=0.1)
     shown[charges == CARBONYL] = max(0.0, 1 - polar)
