@@ -220,6 +220,7 @@ def _signal(
     if chance(settings.side_chains, rng):
         b = b + side_chains.motion(atoms.depths, atoms.residues, atoms.b_ranks, b_mean, rng)
         shown = shown * side_chains.occupancies(atoms.depths, atoms.charges, atoms.residues, rng)
+    # Real maps show side chains from 10 to 5 A as if atoms displaced more ice than their volumes hold.
     displaced = uniform(1.0, 1.8, rng) * displaced_volumes(atoms.atomic_numbers, atoms.depths)
     return structure_density(atoms.positions, atoms.atomic_numbers, b, radius, shape, shown, displaced)
 

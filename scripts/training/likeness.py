@@ -13,7 +13,7 @@ from .side_chains import CARBONYL, CARBOXYLATE, NEUTRAL
 from .structures import Structure
 
 RESOLUTIONS = (10, 7, 6, 5, 4)  # A
-BANDS = ((20, 7), (7, 4.5), (4.5, 3.2))  # A
+BANDS = ((20, 10), (10, 7), (7, 4.5), (4.5, 3.2))  # A
 # A; maps cut out about a chain hold little beyond 4.
 DISTANCES = ((0, 1.2), (1.2, 2.2), (2.2, 4), (4, 7), (7, 12))
 MODEL_B = 20.0  # A^2, as for CC_mask_hr

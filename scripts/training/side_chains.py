@@ -1,9 +1,10 @@
 """What real maps show less of than their models have: side chains, carbonyl oxygens and above all acids.
 
 Measured on nine maps of 2.9-3.9 A that were not trained on: the strengths of classes of atoms, over the main chain's,
-that explain a map best, between 20 and 7, 7 and 4.5, 4.5 and 3.2 A (medians): carbonyl oxygens .34, .26, .39; C beta
-.48, .55, .78; gamma .38, .68, .63; beyond .56, .58, .57; oxygens of aspartate and glutamate .13, .07, .16. Residues
-differ by a quarter of their strength.
+that explain a map best, between 10 and 7, 7 and 5.5, 5.5 and 4.5, 4.5 and 3.5 A (medians): carbonyl oxygens .26, .22,
+.20, .19; C beta .35, .44, .62, .83; gamma .38, .61, .73, .67; beyond .49, .58, .55, .56; oxygens of aspartate and
+glutamate -.02, .02, -.02, .12. That side chains show less at lower resolution is the ice that they displace
+(`atoms_to_density.displaced_volumes`). Residues differ by a quarter of their strength.
 """
 
 from __future__ import annotations
