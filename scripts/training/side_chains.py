@@ -1,4 +1,4 @@
-"""What real maps show less of than their models have: side chains, carbonyl oxygens and above all acids.
+"""What real maps show less of than their models have: side chains and above all oxygens that carry charge.
 
 Measured on nine maps of 2.9-3.9 A that were not trained on: the strengths of classes of atoms, over the main chain's,
 that explain a map best, between 10 and 7, 7 and 5.5, 5.5 and 4.5, 4.5 and 3.5 A (medians): carbonyl oxygens .26, .22,

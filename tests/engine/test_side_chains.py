@@ -56,7 +56,7 @@ def test_mobile_residues_move_more():
     assert float(b[ranks == 1].mean() / b[ranks == 0].mean()) == pytest.approx(3, rel=0.15)
 
 
-def test_acids_show_least_and_the_main_chain_in_full():
+def test_charged_oxygens_show_least_and_the_main_chain_in_full():
     depths = torch.tensor([0, 0, 4, 0, 1]).byte()
     charges = torch.tensor([NEUTRAL, CARBONYL, CARBOXYLATE, PHOSPHATE, NEUTRAL]).byte()
     residues = torch.zeros(5).int()
