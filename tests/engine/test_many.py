@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -239,7 +240,9 @@ def test_stopped_on_the_way_it_goes_on_later(maps, folder, settings, number):
     command += ["--weights", settings.weights, "--contour", "0.3", "--samples", "6"]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
-    process = subprocess.Popen(command, **pipes, start_new_session=True)
+    # What a shell runs in the background ignores Ctrl-C, and so would what this starts.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, **pipes, start_new_session=True, preexec_fn=heard)
     assert "a_enhanced.mrc" in process.stdout.readline()
     os.killpg(process.pid, number)  # as a terminal's Ctrl-C does: to the processes of the maps, too
     _, errors = process.communicate(timeout=60)
