@@ -19,6 +19,8 @@ MAIN_CARBON, SIDE_CARBON, NITROGEN, OXYGEN, OTHER = 9.5, 15.5, 10.0, 16.0, 15.0
 # MacRae & Suzuki 1978).
 ICE = 0.0945
 B_GROUP = 4 * math.pi * 15 ** (2 / 3)
+POLYMERIC = (7, 8, 15, 16)  # elements of protein and nucleic acid, beside carbon
+AT_4_A = 0.25**2  # s^2 in 1/A^2, in the middle of what the networks restore
 
 
 def spread(positions: Tensor, weights: Tensor, sigma: Tensor, shape: tuple[int, int, int]) -> Tensor:
@@ -142,15 +144,27 @@ def displaced_volumes(atomic_numbers: Tensor, depths: Tensor) -> Tensor:
     return volumes
 
 
+def scattering_weights(atomic_numbers: Tensor) -> Tensor:
+    """What atoms (n,) scatter at 4 A, on a scale where carbon is 6; other elements than those of `POLYMERIC` are
+    left at their atomic numbers, more than they scatter: single ions are what networks drop first."""
+    weights = atomic_numbers.float().clone()
+    for z in POLYMERIC:
+        strength, carbon = (
+            sum(a * math.exp(-b * AT_4_A / 4) for a, b in zip(*form_factor(n), strict=True)) for n in (z, 6)
+        )
+        weights[atomic_numbers == z] = 6 * strength / carbon
+    return weights
+
+
 def target_density(
     positions: Tensor,
-    atomic_numbers: Tensor,
+    weights: Tensor,
     sigma: float,
     radius: Tensor,
     shape: tuple[int, int, int],
     finest: float = 0.0,
 ) -> Tensor:
-    """What the network should give: a Gaussian of width `sigma` (A) at each atom, weighted by atomic number.
+    """What the network should give: a Gaussian of width `sigma` (A) at each atom, `weights` (n,) with carbon at 6.
 
     Detail finer than `finest` (A; 0 keeps all) fades (Butterworth filter of order 6): what networks add there
     to maps of 3 to 6 A, the maps' models hardly confirm.
@@ -160,7 +174,7 @@ def target_density(
     """
     narrow = 0.85 * sigma  # a 1 A grid holds that much without aliasing; the rest is done in Fourier space
     b_extra = 8 * math.pi**2 * (sigma**2 - narrow**2)
-    grid = spread(positions, atomic_numbers / 6.0, torch.full_like(positions[:, 0], narrow), shape)
+    grid = spread(positions, weights / 6.0, torch.full_like(positions[:, 0], narrow), shape)
     shown = torch.exp(-b_extra * radius**2 / 4) / (1 + (finest * radius) ** 12).sqrt()
     blurred = torch.fft.irfftn(torch.fft.rfftn(grid) * shown, s=shape)
     return blurred.clamp(min=0) * (sigma * math.sqrt(2 * math.pi)) ** 3

@@ -12,9 +12,17 @@ from torch import Generator, Tensor
 from cryomap.enhance.normalize import normalize
 
 from . import degrade, ions, side_chains, surroundings
-from .atoms_to_density import displaced_volumes, fourier_radius, structure_density, target_density
+from .atoms_to_density import (
+    displaced_volumes,
+    fourier_radius,
+    scattering_weights,
+    structure_density,
+    target_density,
+)
 from .randomness import chance, choice, rotation, uniform
 from .structures import POLYMERS, Structure, join
+
+WEIGHTS = {"number": Tensor.float, "scattering": scattering_weights}
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,8 @@ class Settings:
     Attributes:
         resolution: lowest and highest resolution (A), drawn evenly.
         target_sigma: width (A) of the target's Gaussians.
+        target_weights: of the target's atoms, a key of `WEIGHTS`: "number", their atomic numbers, or "scattering", see
+            `scattering_weights`.
         target_finest: finest detail (A) of the target, see `target_density`.
         box: edge of the simulated box in voxels of 1 A.
         normalization: of the input, see `normalize`.
@@ -39,6 +49,7 @@ class Settings:
 
     resolution: tuple[float, float] = (3.0, 6.0)
     target_sigma: float = 0.866
+    target_weights: str = "number"
     target_finest: float = 0.0
     box: int = 96
     normalization: Mapping[str, Any] = field(default_factory=lambda: {"name": "moments"})
@@ -56,6 +67,10 @@ class Settings:
     anisotropic: float = 0.2
     coarse: float = 0.25
     solvent: float = 0.7
+
+    def __post_init__(self) -> None:
+        if self.target_weights not in WEIGHTS:
+            raise ValueError(f"target_weights {self.target_weights!r}: not one of {', '.join(WEIGHTS)}")
 
     def at(self, resolution: float, ends: tuple[float, float]) -> float:
         """A setting at a resolution (A), of its values at the finest and the coarsest one."""
@@ -138,8 +153,9 @@ def simulate(
 
 def target_of(atoms: Structure, settings: Settings, radius: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """The target (z, y, x) of atoms (positions z, y, x in voxels), before it is scaled, see `target_density`."""
+    weights = WEIGHTS[settings.target_weights](atoms.atomic_numbers)
     return target_density(
-        atoms.positions, atoms.atomic_numbers, settings.target_sigma, radius, shape, settings.target_finest
+        atoms.positions, weights, settings.target_sigma, radius, shape, settings.target_finest
     )
 
 

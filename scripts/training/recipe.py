@@ -65,7 +65,7 @@ class Recipe:
         cube: edge of the training cubes in voxels.
         network: keyword arguments of the method's network.
         run: how the weights are to be run: the card's margin, stride, blend, largest_tile, interpolation,
-            turns, input_share.
+            turns, sharpen, finest, input_share.
         data: what is simulated.
         loss, optimise: see there.
         notes: goes into the card.
@@ -94,6 +94,8 @@ class Recipe:
             interpolation=self.run.get("interpolation", 1),
             largest_tile=self.run.get("largest_tile", 0),
             turns=self.run.get("turns", 1),
+            sharpen=self.run.get("sharpen", 0.0),
+            finest=self.run.get("finest", 0.0),
             input_share=self.run.get("input_share", 0.0),
             resolution=self.data.resolution,
             training={**training, "recipe": asdict(self)},
@@ -106,7 +108,7 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
     """Read a recipe.
 
     Raises:
-        InputError: no such file, not TOML, or a key that isn't known.
+        InputError: no such file, not TOML, or a key or value that isn't known.
     """
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -122,5 +124,5 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
         return Recipe(**rest, **parts)
     except FileNotFoundError:
         raise InputError(f"{path}: no such recipe") from None
-    except (tomllib.TOMLDecodeError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise InputError(f"{path}: not a usable recipe ({error})") from None

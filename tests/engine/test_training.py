@@ -260,9 +260,10 @@ def test_every_recipe_reads(name):
     assert read_recipe(RECIPES / f"{name}.toml").method == name.split("-")[0]
 
 
-def test_a_recipe_with_a_wrong_key_is_refused(tmp_path):
-    (tmp_path / "wrong.toml").write_text('method = "superem"\ncube = 16\nfoo = 1\n')
-    with pytest.raises(InputError, match="foo"):
+@pytest.mark.parametrize("wrong", ["foo = 1", '[data]\ntarget_weights = "foo"'])
+def test_a_recipe_with_a_wrong_key_or_value_is_refused(tmp_path, wrong):
+    (tmp_path / "wrong.toml").write_text(f'method = "superem"\ncube = 16\n{wrong}\n')
+    with pytest.raises(InputError, match=r"wrong\.toml.*foo"):
         read_recipe(tmp_path / "wrong.toml")
 
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import gemmi
 import numpy as np
 import pytest
 import torch
@@ -15,11 +16,12 @@ from training import degrade, ions, surroundings
 from training.atoms_to_density import (
     displaced_volumes,
     fourier_radius,
+    scattering_weights,
     spread,
     structure_density,
     target_density,
 )
-from training.experiment import Settings, _middle, _zone_selection, simulate
+from training.experiment import Settings, _middle, _zone_selection, simulate, target_of
 from training.randomness import rotation
 from training.stream import Consecutive, SimulatedCubes
 from training.structures import POLYMERS
@@ -100,6 +102,20 @@ def test_target_is_a_gaussian_of_the_asked_width():
     assert float(out[24, 24, 26] / out[24, 24, 24]) == pytest.approx(
         math.exp(-0.5 * (2 / 0.9) ** 2), rel=0.05
     )
+
+
+def test_target_can_weigh_atoms_as_electrons_see_them():
+    """At 4 A against gemmi's form factors; elements of ions alone keep their atomic numbers."""
+    numbers = torch.tensor([6, 7, 8, 15, 16, 12, 30]).byte()
+    scattered = [gemmi.Element(int(z)).c4322.calculate_sf(1 / (4 * 4.0**2)) for z in numbers]
+    weights = scattering_weights(numbers)
+    assert weights[:5].tolist() == pytest.approx([6 * f / scattered[0] for f in scattered[:5]], rel=1e-4)
+    assert weights[5:].tolist() == [12, 30]
+    oxygen = replace(made_structure(), atomic_numbers=torch.full((len(made_structure()),), 8).byte())
+    by_number, by_scattering = (
+        target_of(oxygen, Settings(target_weights=name), RADIUS, SHAPE) for name in ("number", "scattering")
+    )
+    assert torch.allclose(by_scattering, by_number * weights[2] / 8, atol=1e-5) and float(by_number.max()) > 1
 
 
 def test_target_has_no_detail_finer_than_asked():

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from .frequencies import frequencies
 from .moments import moments
 
 Array = TypeVar("Array")  # numpy.ndarray or torch.Tensor, (z, y, x), voxels of 1 A
@@ -16,7 +17,6 @@ FIRST = 4  # shells below .08 1/A (12.5 A) are solvent and shape, and keep their
 # .08 1/A in steps of SHELL; 1 is the mean of the first two.
 PROTEIN = (1.11, 0.888, 0.669, 0.523, 0.457, 0.436, 0.436, 0.411, 0.348, 0.285, 0.234, 0.188, 0.149, 0.119)
 PROTEIN += (0.097, 0.079, 0.065, 0.054, 0.044, 0.036, 0.029, 0.023, 0.018, 0.014, 0.011, 0.009, 0.007, 0.006)
-SECTIONS = 32  # so many z sections at a time: |s| of a whole large map would take as much memory as the map
 
 
 def equalized(values: Array, most: float = 40.0, low: float = -1.0, high: float = 2.0) -> Array:
@@ -40,7 +40,7 @@ def equalized(values: Array, most: float = 40.0, low: float = -1.0, high: float 
         return equalized(torch.tensor(values), most, low, high).numpy()
     coefficients = torch.fft.rfftn(values)
     gain = _gains(coefficients, values.shape, most)
-    for part, shell in _shells(coefficients, values.shape):
+    for part, shell in frequencies(coefficients, values.shape, SHELL):
         lower = shell.long().clamp(max=len(gain) - 2)
         between = (shell - lower).clamp(0, 1)
         part *= gain[lower] * (1 - between) + gain[lower + 1] * between
@@ -53,7 +53,7 @@ def _gains(coefficients, shape: tuple[int, ...], most: float):
 
     length = FIRST + len(PROTEIN) + 1
     power, count = (torch.zeros(length, dtype=torch.float64, device=coefficients.device) for _ in range(2))
-    for part, shell in _shells(coefficients, shape):
+    for part, shell in frequencies(coefficients, shape, SHELL):
         index = shell.round().long().clamp(max=length - 1).flatten()
         squared = (part.real**2 + part.imag**2).double().flatten()
         power += torch.bincount(index, squared, length)
@@ -64,14 +64,3 @@ def _gains(coefficients, shape: tuple[int, ...], most: float):
     gain = (wanted / amplitude.clamp(min=1e-30)).clamp(max=most)
     ones = torch.ones(FIRST, device=gain.device)
     return torch.cat([ones, gain, gain[-1:]])
-
-
-def _shells(coefficients, shape: tuple[int, ...]):
-    """Some z sections of the coefficients after the others, each with |s| in units of SHELL."""
-    import torch
-
-    z, y, x = (torch.fft.fftfreq(n, device=coefficients.device) / SHELL for n in shape)
-    across = y[:, None] ** 2 + x[: shape[2] // 2 + 1] ** 2
-    for start in range(0, shape[0], SECTIONS):
-        part = slice(start, start + SECTIONS)
-        yield coefficients[part], (z[part, None, None] ** 2 + across).sqrt()

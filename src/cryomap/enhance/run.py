@@ -16,6 +16,7 @@ from .check import require_enhanceable, require_grid_spacing, require_level
 from .contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 from .input_share import with_input
 from .methods import Method
+from .sharpen import sharpened
 from .tiles import Progress, blend, window
 from .turns import over_turns
 
@@ -173,7 +174,8 @@ def _run_network(
 
 
 def _on_grid(values: np.ndarray, density: DensityMap, method: Method, grid: Grid) -> DensityMap:
-    """The network's output scaled 0..1 on the output grid."""
+    """The network's output, as sharp as the card asks, scaled 0..1 on the output grid."""
+    values = sharpened(values, method.card.sharpen, method.card.finest)
     np.maximum(values, 0, out=values)
     high = float(values.max())
     if high > 0 and not method.is_released:  # the released program's output is left as it is, within 0..1

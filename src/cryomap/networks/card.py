@@ -28,6 +28,8 @@ class Card:
         stride: distance of neighbouring tiles in voxels.
         blend: how overlapping tiles are joined, "smooth" (weights fall towards the faces) or "mean".
         normalization: {"name": a key of `enhance.normalize.NORMALIZATIONS`, ...its arguments}.
+        sharpen: B factor (A^2) by which the output is sharpened, see `enhance.sharpen.sharpened`.
+        finest: finest detail (A) of the result; 0, the default, keeps all.
         turns: orientations in which every tile is run, 1 to 4, see `enhance.turns.over_turns`.
         input_share: of the input in the result, see `enhance.input_share.with_input`.
         interpolation: spline order of the resampling to `grid_step`: 1 trilinear, 3 cubic.
@@ -46,6 +48,8 @@ class Card:
     stride: int
     blend: str = "smooth"
     normalization: dict[str, Any] = field(default_factory=dict)
+    sharpen: float = 0.0
+    finest: float = 0.0
     turns: int = 1
     input_share: float = 0.0
     largest_tile: int = 0
