@@ -111,10 +111,12 @@ def _enhance(complex_: Complex, weights: str, level: float) -> tuple[DensityMap,
     from cryomap.enhance.methods import load_method
     from cryomap.enhance.run import enhance
 
-    result, _ = enhance(complex_.observed, load_method(None, weights, "auto"), level)
+    method = load_method(None, weights, "auto")
+    result, _ = enhance(complex_.observed, method, level)
     kept = np.ones(len(complex_.model))
     parts = components(complex_.model, ("protein", "nucleic", "ligand", "ion", "lipid", "glycan"))
-    for part, share in zip(parts, kept_shares(complex_, result, parts), strict=True):
+    shares = kept_shares(complex_, result, parts, method.card.sharpen, method.card.finest)
+    for part, share in zip(parts, shares, strict=True):
         kept[part] = share
     return result, kept, []
 

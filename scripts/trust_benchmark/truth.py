@@ -8,6 +8,7 @@ from scipy import ndimage
 from cryomap.assess.classes import SINGLE_KINDS
 from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
+from cryomap.enhance.sharpen import sharpened
 
 from .complexes import Complex, signal_of, target_of
 
@@ -21,24 +22,31 @@ def components(model: AtomicModel, kinds: tuple[str, ...] = SINGLE_KINDS) -> lis
     return [np.flatnonzero(model.residue_indices == i) for i in chosen]
 
 
-def kept_shares(complex_: Complex, result: DensityMap, parts: list[np.ndarray]) -> np.ndarray:
+def kept_shares(
+    complex_: Complex, result: DensityMap, parts: list[np.ndarray], sharpen: float = 0.0, finest: float = 0.0
+) -> np.ndarray:
     """Of each part, its density in the result relative to its neighbourhood, over the same in the input.
 
     Near each part the input is fitted as a x (signal of the part) + b x (signal of all else) + c, the result
-    likewise with target densities; the share is (a / b of the result) / (a / b of the input). Only usable where the
-    part has neighbours; values are clipped to -1..3.
+    likewise with target densities, sharpened as the result was (the card's `sharpen` and `finest`); the share is
+    (a / b of the result) / (a / b of the input). Only usable where the part has neighbours; values are clipped to
+    -1..3.
     """
+
+    def shown(chosen: np.ndarray) -> np.ndarray:
+        # A network's output ends at 1, and so must what it is compared with.
+        return sharpened(target_of(complex_, chosen).clip(max=1), sharpen, finest)
+
     everything = np.ones(len(complex_.model), bool)
-    signal, target = signal_of(complex_, everything), target_of(complex_, everything)
-    # A network's output is clipped at 1, and so must be what it is compared with.
+    signal, target = signal_of(complex_, everything), shown(everything)
     shares = []
     for part in parts:
         chosen = np.zeros(len(complex_.model), bool)
         chosen[part] = True
         box, near = _window(complex_, part)
-        one, own = signal_of(complex_, chosen)[box], target_of(complex_, chosen)[box].clip(max=1)
+        one, own = signal_of(complex_, chosen)[box], shown(chosen)[box]
         measured = _ratio(complex_.observed.values[box], one, signal[box] - one, near)
-        result_ratio = _ratio(result.values[box], own, target[box].clip(max=1) - own, near)
+        result_ratio = _ratio(result.values[box], own, target[box] - own, near)
         shares.append(result_ratio / max(measured, 0.1))
     return np.array(shares).clip(-1, 3)
 

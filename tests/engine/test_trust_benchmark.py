@@ -5,6 +5,7 @@ import pytest
 from made_models import model_at
 
 from cryomap.density import DensityMap
+from cryomap.enhance.sharpen import sharpened
 from cryomap.grid import Grid
 from trust_benchmark.complexes import Complex, signal_of, target_of
 from trust_benchmark.truth import kept_shares
@@ -37,3 +38,6 @@ def test_a_heavy_ion_is_held_against_what_a_result_can_show(complex_, share):
     assert target_of(complex_, ion).max() > 1.5
     kept = kept_shares(complex_, DensityMap(result, Grid(SHAPE)), [np.array([IODIDE])])
     assert kept[0] == pytest.approx(share, abs=0.1)
+    sharp = DensityMap(sharpened(result, 25, 3.0), Grid(SHAPE))
+    same = kept_shares(complex_, sharp, [np.array([IODIDE])], 25, 3.0)
+    assert same[0] == pytest.approx(kept[0], abs=0.01)
