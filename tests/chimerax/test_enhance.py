@@ -202,6 +202,8 @@ def test_interrupted_command(session):
 
     use_fake_engine()
     open_map(session, name="slow")
+    # What a shell runs in the background ignores Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:
         run(session, "enhance #1")
@@ -209,6 +211,8 @@ def test_interrupted_command(session):
         pass
     else:
         raise AssertionError("Ctrl-C did not end the command")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert leftovers() == [] and workers() == []
 
 
