@@ -21,6 +21,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 
+from cryomap.enhance.device import choose_device, choose_precision
 from cryomap.errors import InputError
 from cryomap.networks.card import METHODS
 from cryomap.networks.checkpoint import ARCHITECTURES, load_weights
@@ -68,7 +69,10 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, help="processes that make the cubes (default: 1; 0 on a GPU)")
     parser.add_argument("--threads", type=int, help="CPU threads of the network")
-    parser.add_argument("--precision", default="bf16-mixed", help="as Lightning Fabric names it")
+    parser.add_argument(
+        "--precision",
+        help="as Lightning Fabric names it (default: bf16-mixed where that is fast, else 32-true)",
+    )
     parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument("--validate-every", type=float, default=10, help="minutes between validations")
     return parser.parse_args(words)
@@ -148,12 +152,13 @@ def make_fabric(arguments: argparse.Namespace) -> Fabric:
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", 1))
     # cryosamu's cross-attention has no gradient in batches without embeddings.
     strategy = DDPStrategy(find_unused_parameters=True) if devices * nodes > 1 else "auto"
+    precision = choose_precision(choose_device(arguments.accelerator))
     fabric = Fabric(
         accelerator=arguments.accelerator,
         devices=devices,
         num_nodes=nodes,
         strategy=strategy,
-        precision=arguments.precision,
+        precision=arguments.precision or ("bf16-mixed" if precision == torch.bfloat16 else "32-true"),
     )
     fabric.launch()
     fabric.seed_everything(arguments.seed, verbose=False)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor, nn
 
+from cryomap.enhance.device import choose_precision
+
 from .experiment import Experiment, Settings, simulate
 from .structures import Structure
 
@@ -51,12 +53,14 @@ def correlation(a: Tensor, b: Tensor) -> float:
 def validate(
     network: nn.Module, experiments: Sequence[Experiment], device: torch.device | str = "cpu"
 ) -> Scores:
-    """Run the network on the whole of each, in bfloat16."""
+    """Run the network on the whole of each."""
     network.eval()
+    device = torch.device(device)
+    precision = choose_precision(device)
     rows = []
     for e in map(_whole_cells, experiments):
         x = e.observed[None, None].to(device).contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             output = network(x)[0, 0].float().cpu()
         there = e.target > 0.02
         rows.append(
