@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from cryomap.enhance.methods import load_method
 from cryomap.errors import InputError
 from cryomap.networks.card import METHODS, Card, read_card
 from cryomap.networks.checkpoint import load_weights, save_weights, update_card
@@ -58,6 +59,16 @@ def test_cards_that_cannot_be_used(weights, changes, says):
     change_card(weights, **changes)
     with pytest.raises(InputError, match=says):
         load_weights(None, weights)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"turns": 5}, {"turns": "two"}, {"sharpen": -15}, {"finest": "3 A"}, {"input_share": 1.5}]
+)
+def test_a_run_that_no_card_can_ask_for(weights, changes):
+    change_card(weights, normalization={"name": "superem"}, **changes)
+    ((name, value),) = changes.items()
+    with pytest.raises(InputError, match=rf"w\.safetensors: the model card is wrong \({name} {value!r}"):
+        load_method(None, weights, "cpu")
 
 
 def test_weights_of_the_other_method(weights):

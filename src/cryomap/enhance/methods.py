@@ -92,8 +92,7 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
         )
     try:
         tilings = _tilings(card)
-        if card.turns not in TURNS:
-            raise ValueError(f"turns {card.turns!r}: not one of {', '.join(map(str, TURNS))}")
+        _require_possible(card)
     except ValueError as error:
         raise InputError(f"{weights or card.method}: the model card is wrong ({error})") from None
     released = card.architecture["name"] == "superem-released"
@@ -105,6 +104,15 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
     )
     log.info("%s, %s on %s", card.method, method.weights, describe(where))
     return method
+
+
+def _require_possible(card: Card) -> None:
+    if card.turns not in TURNS:
+        raise ValueError(f"turns {card.turns!r}: not one of {', '.join(map(str, TURNS))}")
+    for name, most in (("sharpen", np.inf), ("finest", np.inf), ("input_share", 1)):
+        value = getattr(card, name)
+        if not (isinstance(value, (int, float)) and 0 <= value <= most):
+            raise ValueError(f"{name} {value!r}: not {'0 to 1' if most == 1 else '0 or more'}")
 
 
 def _tilings(card: Card) -> list[Tiling]:
