@@ -100,9 +100,9 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
 
 
 def test_precision_follows_the_hardware(monkeypatch):
-    monkeypatch.setattr(device_module, "_cpu_multiplies_matrices", lambda: False)
+    monkeypatch.setattr(device_module, "_cpu_has_amx", lambda: False)
     assert choose_precision(CPU) == torch.float32
-    monkeypatch.setattr(device_module, "_cpu_multiplies_matrices", lambda: True)
+    monkeypatch.setattr(device_module, "_cpu_has_amx", lambda: True)
     assert choose_precision(CPU) == torch.bfloat16
     assert choose_precision(torch.device("mps")) == torch.float32
     for capability, expected in [((9, 0), torch.bfloat16), ((7, 5), torch.float16), ((6, 1), torch.float32)]:
