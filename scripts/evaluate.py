@@ -218,7 +218,9 @@ def chosen_variants(options: argparse.Namespace) -> tuple[dict[str, Variant], di
     heads = {name: facts[name] for name in baselines}
     for name, method in methods(options).items():
         variants[name] = as_enhanced(method)
-        heads[name] = {"weights": Path(method.weights).name, "version": method.card.version}
+        heads[name] = {"weights": Path(method.weights).name}
+        if not method.weights.startswith("bundled "):  # which names the version
+            heads[name]["version"] = method.card.version
     return variants, heads
 
 
