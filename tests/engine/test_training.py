@@ -20,9 +20,7 @@ from cryomap.networks.checkpoint import load_weights
 from cryomap.networks.cryosamu import CryoSAMU
 from cryomap.networks.superem import Generator
 from training import loop
-from training.augment import Augmented, blurred, turned
 from training.experiment import Experiment
-from training.losses import adversarial_loss, correlation_loss, inner_correlation_loss, sum_of_squares
 from training.recipe import RECIPES, Optimisation, read_recipe
 from training.structures import pack, pack_folder, split, unpack
 from training.validation import validate
@@ -74,6 +72,15 @@ def test_training_lowers_the_loss_and_writes_weights_that_run(made, monkeypatch)
     network, card = load_weights("superem", made / "run" / "superem.safetensors")
     assert card.training["steps"] == 40 and card.results["validation"]["simulated"]["loss"] > 0
     assert network(torch.rand(1, 1, 16, 16, 16)).shape == (1, 1, 16, 16, 16)
+
+
+@pytest.mark.parametrize(("fast", "name"), [(torch.bfloat16, "bf16-mixed"), (torch.float32, "32-true")])
+def test_training_takes_the_precision_that_the_device_is_fast_at(fast, name, monkeypatch):
+    monkeypatch.setattr(script, "choose_precision", lambda device: fast)
+    line = "superem --structures none.npz --out none --accelerator cpu"
+    assert script.make_fabric(script.parse(line.split())).strategy.precision.precision == name
+    line += " --precision 64-true"
+    assert script.make_fabric(script.parse(line.split())).strategy.precision.precision == "64-true"
 
 
 def test_real_maps_are_validated_on_too(made):
@@ -265,34 +272,3 @@ def test_a_recipe_with_a_wrong_key_or_value_is_refused(tmp_path, wrong):
     (tmp_path / "wrong.toml").write_text(f'method = "superem"\ncube = 16\n{wrong}\n')
     with pytest.raises(InputError, match=r"wrong\.toml.*foo"):
         read_recipe(tmp_path / "wrong.toml")
-
-
-def test_losses_by_hand():
-    target = torch.zeros(1, 1, 2, 2, 2)
-    target[0, 0, 0] = 1
-    assert float(sum_of_squares(target + 0.5, target)) == pytest.approx(8 * 0.25)
-    assert float(correlation_loss(3 * target - 1, target)) == pytest.approx(0, abs=1e-4)
-    assert float(correlation_loss(-target, target)) == pytest.approx(2, abs=1e-4)
-    assert float(correlation_loss(target, torch.zeros_like(target))) == 0
-    inside = torch.zeros(1, 1, 2, 2, 3)
-    inside[0, 0, :, :, 1:] = torch.rand(2, 2, 2) + 0.1
-    noisy = inside + torch.tensor([9.0, 0, 0])  # wrong outside only
-    assert float(correlation_loss(noisy, inside)) > 1
-    assert float(inner_correlation_loss(noisy, inside)) == pytest.approx(0, abs=1e-4)
-    assert float(adversarial_loss(torch.tensor([[0.0, 0.0]]))) == pytest.approx(-0.5)
-
-
-def test_rotations_are_24_different_ones_and_no_mirror():
-    cube = torch.arange(27.0).view(1, 3, 3, 3)
-    seen = {tuple(turned(cube, i).flatten().tolist()) for i in range(24)}
-    assert len(seen) == 24
-    mirrors = {tuple(turned(cube.flip(1), i).flatten().tolist()) for i in range(24)}
-    assert not seen & mirrors
-
-
-def test_augmentation_repeats_and_blur_keeps_the_mean():
-    pairs = [(torch.rand(1, 8, 8, 8), torch.rand(1, 8, 8, 8), torch.zeros(3)) for _ in range(4)]
-    data = Augmented(pairs, seed=1)
-    assert all(torch.equal(a, b) for a, b in zip(data[2], data[2], strict=True)) and len(data[2]) == 3
-    flat = torch.full((1, 8, 8, 8), 2.0)
-    assert torch.allclose(blurred(flat, 0.7), flat)
