@@ -12,14 +12,16 @@ from matplotlib import image
 from pair_entries import protein, write_density, write_model
 
 import evaluate
-from cryomap.assess.correlation import correlations, fixed_scale, model_map
+from cryomap.assess.correlation import correlations, fixed_scale, model_map, pearson
 from cryomap.atoms import read_model
 from cryomap.density import DensityMap, read_map, resample, write_map
 from cryomap.enhance.methods import load_method
 from cryomap.enhance.run import enhance
 from cryomap.grid import Grid
+from cryomap.simulate import structure_factor_map
 from evaluation.auto_sharpen import auto_sharpened
 from evaluation.measures import DEPOSITED, MEASURES, NYQUIST, summarise
+from evaluation.noise_free import noise_free
 from evaluation.sharpening import best_sharpening, sharpened
 from evaluation.tables import report
 
@@ -162,6 +164,19 @@ def test_the_search_finds_the_b_factor_a_map_was_blurred_by(folder):
     result, b_factor = best_sharpening(density, computed, 3.0)
     assert b_factor == pytest.approx(-60, abs=4)
     assert correlations(result, computed).mask > 0.999 > correlations(density, computed).mask
+
+
+def test_noise_free_holds_what_the_map_holds_and_no_more(folder):
+    atoms = read_model(folder / "maps" / "model1.cif")
+    grid = Grid((48, 48, 48))
+    exact = structure_factor_map(fixed_scale(atoms), grid, 5.0)
+    noise = np.random.default_rng(0).normal(0, 0.3 * exact.values.std(), grid.shape)
+    noisy = replace(exact, values=exact.values + noise)
+    result, d_min = noise_free(noisy, atoms, 4.0)
+    assert d_min == pytest.approx(5.0, abs=0.3)
+    # Without the noise, and without the detail of the model that the map lacked.
+    assert pearson(noisy.values, exact.values) < 0.96 and pearson(result.values, exact.values) > 0.98
+    assert pearson(result.values, structure_factor_map(fixed_scale(atoms), grid, 3.0).values) < 0.9
 
 
 @pytest.mark.reference

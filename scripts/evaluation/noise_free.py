@@ -1,0 +1,31 @@
+"""Yardstick: what a map would score if all that it holds were free of noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cryomap.assess.correlation import fixed_scale
+from cryomap.assess.inputs import prepare_model
+from cryomap.assess.report import assess
+from cryomap.atoms import AtomicModel
+from cryomap.density import DensityMap
+from cryomap.simulate import structure_factor_map
+
+from .measures import NYQUIST
+
+
+def noise_free(density: DensityMap, model: AtomicModel, resolution: float) -> tuple[DensityMap, float]:
+    """The model's own map, cut where the map ceases to agree with the model, and that d in A.
+
+    A method that scores more draws detail that the map doesn't hold. B = 20 A^2, as for the fixed scale.
+
+    Args:
+        density: the deposited map.
+        model: its model.
+        resolution: as stated, in A.
+    """
+    (scores,) = assess([density], model, resolution=resolution, metrics=("fsc",)).as_dict()["maps"]
+    d_min = scores["d_fsc_model_05"] or NYQUIST
+    inside = prepare_model(model, [density]).model
+    computed = structure_factor_map(fixed_scale(inside), density.grid, d_min)
+    return replace(computed, name="noise_free"), d_min
