@@ -15,7 +15,7 @@ from .measures import NYQUIST
 
 
 def noise_free(density: DensityMap, model: AtomicModel, resolution: float) -> tuple[DensityMap, float]:
-    """The model's own map, cut where the map ceases to agree with the model, and that d in A.
+    """The model's own map, cut where its FSC with the map, masked, falls below 0.5, and that d in A.
 
     A method that scores more draws detail that the map doesn't hold. B = 20 A^2, as for the fixed scale.
 
@@ -25,7 +25,7 @@ def noise_free(density: DensityMap, model: AtomicModel, resolution: float) -> tu
         resolution: as stated, in A.
     """
     (scores,) = assess([density], model, resolution=resolution, metrics=("fsc",)).as_dict()["maps"]
-    d_min = scores["d_fsc_model_05"] or NYQUIST
+    d_min = scores["d_fsc_model_05_masked"] or NYQUIST
     inside = prepare_model(model, [density]).model
     computed = structure_factor_map(fixed_scale(inside), density.grid, d_min)
     return replace(computed, name="noise_free"), d_min

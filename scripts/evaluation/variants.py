@@ -41,8 +41,8 @@ def chosen_variants(options: argparse.Namespace) -> tuple[dict[str, Variant], di
     }
     facts = {
         "noise_free": {
-            "the model's own map": "cut where the deposited map's FSC with it falls below 0.5; "
-            "what scores more draws detail that the map doesn't hold"
+            "the model's own map": "cut where its masked FSC with the deposited map falls below 0.5: "
+            "about what the map holds; to score more is to draw what it doesn't show"
         },
         "sharpened": {
             "the global B factor": "that gives the best CC_mask_hr, found by search with the model at hand"
