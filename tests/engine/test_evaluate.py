@@ -170,12 +170,11 @@ def test_noise_free_holds_what_the_map_holds_and_no_more(folder):
     atoms = read_model(folder / "maps" / "model1.cif")
     grid = Grid((48, 48, 48))
     exact = structure_factor_map(fixed_scale(atoms), grid, 5.0)
-    noise = np.random.default_rng(0).normal(0, 0.3 * exact.values.std(), grid.shape)
-    noisy = replace(exact, values=exact.values + noise)
-    result, d_min = noise_free(noisy, atoms, 4.0)
-    assert d_min == pytest.approx(5.0, abs=0.3)
-    # Without the noise, and without the detail of the model that the map lacked.
-    assert pearson(noisy.values, exact.values) < 0.96 and pearson(result.values, exact.values) > 0.98
+    noisy = exact.values + np.random.default_rng(0).normal(0, exact.values.std(), grid.shape)
+    result, d_min = noise_free(replace(exact, values=noisy.astype(np.float32)), atoms, 4.0)
+    assert 4.5 < d_min < 5.1  # the mask mixes neighbouring shells
+    assert pearson(noisy, exact.values) < 0.75 and pearson(result.values, exact.values) > 0.95
+    # Without the detail of the model that the map lacked.
     assert pearson(result.values, structure_factor_map(fixed_scale(atoms), grid, 3.0).values) < 0.9
 
 
