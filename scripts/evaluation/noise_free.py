@@ -1,4 +1,4 @@
-"""Yardstick: what a map would score if all that it holds were free of noise."""
+"""Yardstick: what a map of the same resolution would score if it were free of noise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from .measures import NYQUIST
 def noise_free(density: DensityMap, model: AtomicModel, resolution: float) -> tuple[DensityMap, float]:
     """The model's own map, cut where its FSC with the map, masked, falls below 0.5, and that d in A.
 
-    A method that scores more draws detail that the map doesn't hold. B = 20 A^2, as for the fixed scale.
+    A limit that isn't hard: what agrees less than that still says something, and so does knowledge of proteins.
+    B = 20 A^2, as for the fixed scale.
 
     Args:
         density: the deposited map.

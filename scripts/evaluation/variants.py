@@ -41,8 +41,8 @@ def chosen_variants(options: argparse.Namespace) -> tuple[dict[str, Variant], di
     }
     facts = {
         "noise_free": {
-            "the model's own map": "cut where its masked FSC with the deposited map falls below 0.5: "
-            "about what the map holds; to score more is to draw what it doesn't show"
+            "the model's own map": "cut where its masked FSC with the deposited map falls below 0.5, "
+            "a map of the same resolution without noise"
         },
         "sharpened": {
             "the global B factor": "that gives the best CC_mask_hr, found by search with the model at hand"
