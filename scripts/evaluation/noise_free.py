@@ -24,9 +24,12 @@ def noise_free(density: DensityMap, model: AtomicModel, resolution: float) -> tu
         density: the deposited map.
         model: its model.
         resolution: as stated, in A.
+
+    Raises:
+        InputError: as `assess`.
     """
-    (scores,) = assess([density], model, resolution=resolution, metrics=("fsc",)).as_dict()["maps"]
-    d_min = scores["d_fsc_model_05_masked"] or NYQUIST
+    (scores,) = assess([density], model, resolution=resolution, metrics=("fsc",)).maps
+    d_min = scores.figures["d_fsc_model_05_masked"] or NYQUIST
     inside = prepare_model(model, [density]).model
     computed = structure_factor_map(fixed_scale(inside), density.grid, d_min)
     return replace(computed, name="noise_free"), d_min
