@@ -27,13 +27,13 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "engine")]
 
 import references  # noqa: E402
 
-from cryomap.assess import fourier, qscore, residues  # noqa: E402
-from cryomap.assess.correlation import correlations, model_map  # noqa: E402
-from cryomap.assess.inputs import prepare_model  # noqa: E402
-from cryomap.assess.masks import soft_mask  # noqa: E402
 from cryomap.atoms import AtomicModel, read_model  # noqa: E402
 from cryomap.density import DensityMap, read_map  # noqa: E402
 from cryomap.grid import Grid  # noqa: E402
+from cryomap.metrics import fourier, qscore, residues  # noqa: E402
+from cryomap.metrics.correlation import correlations, model_map  # noqa: E402
+from cryomap.metrics.inputs import prepare_model  # noqa: E402
+from cryomap.metrics.masks import soft_mask  # noqa: E402
 
 MAPS = ("emd_30342_chainA_zone", "emd_12528_emmivox", "emd_5168", "emd_20026_prot_zone", "emd_0093_zone")
 

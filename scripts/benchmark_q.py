@@ -17,15 +17,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from cryomap.assess.qscore import q_scores
 from cryomap.atoms import read_model
 from cryomap.density import DensityMap
-from cryomap.enhance.contour import default_contour
-from cryomap.enhance.methods import Method, load_method
-from cryomap.enhance.run import enhance
-from cryomap.enhance.trusted import enhance_trusted
-from training.randomness import uniform
-from training.structures import is_held_out
+from cryomap.enhancement.contour import default_contour
+from cryomap.enhancement.methods import Method, load_method
+from cryomap.enhancement.run import enhance
+from cryomap.enhancement.trusted import enhance_trusted
+from cryomap.metrics.qscore import q_scores
+from simulation.randomness import uniform
+from simulation.structures import is_held_out
 from trust_benchmark.complexes import simulate
 
 SMALL = ("nucleic", "ligand", "ion", "lipid", "glycan")

@@ -21,10 +21,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from cryomap.density import DensityMap
-from cryomap.enhance.contour import default_contour
+from cryomap.enhancement.contour import default_contour
 from cryomap.trust.report import judge
 from cryomap.trust.restore import keep_lost
-from training.randomness import chance, choice, uniform
+from simulation.randomness import chance, choice, uniform
 from trust_benchmark.complexes import (
     Complex,
     extra_signal,
@@ -108,8 +108,8 @@ def _damage(complex_: Complex, rng: torch.Generator) -> tuple[DensityMap, np.nda
 
 def _enhance(complex_: Complex, weights: str, level: float) -> tuple[DensityMap, np.ndarray, list]:
     """The network's result, and the share of each residue and small component that it kept."""
-    from cryomap.enhance.methods import load_method
-    from cryomap.enhance.run import enhance
+    from cryomap.enhancement.methods import load_method
+    from cryomap.enhancement.run import enhance
 
     method = load_method(None, weights, "auto")
     result, _ = enhance(complex_.observed, method, level)

@@ -19,12 +19,12 @@ from torch import Generator
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from cryomap.errors import InputError
-from training.entries import read_list
-from training.experiment import simulate
-from training.likeness import likeness
+from pairs.entries import read_list
+from simulation.experiment import simulate
+from simulation.likeness import likeness
+from simulation.structures import split, unpack
 from training.real_maps import as_experiment
 from training.recipe import RECIPES, read_recipe
-from training.structures import split, unpack
 
 FEWEST_ATOMS = 1000
 

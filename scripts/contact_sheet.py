@@ -21,13 +21,13 @@ import torch
 from torch import Generator, Tensor
 
 from cryomap.errors import InputError
-from training import degrade, side_chains, surroundings
-from training.atoms_to_density import displaced_volumes, fourier_radius, structure_density
-from training.entries import Entry, read_list
-from training.experiment import Experiment, Settings, simulate, target_of
+from pairs.entries import Entry, read_list
+from simulation import degrade, side_chains, surroundings
+from simulation.atoms_to_density import displaced_volumes, fourier_radius, structure_density
+from simulation.experiment import Experiment, Settings, simulate, target_of
+from simulation.structures import Structure, split, unpack
 from training.real_maps import amplitude_spectrum, as_experiment
 from training.recipe import RECIPES, read_recipe
-from training.structures import Structure, split, unpack
 from training.validation import correlation
 
 COLUMNS = 10

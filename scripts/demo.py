@@ -19,14 +19,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from cryomap.assess.report import assess  # noqa: E402
-from cryomap.assess.results import MapScores, Report  # noqa: E402
 from cryomap.atoms import AtomicModel  # noqa: E402
 from cryomap.density import DensityMap, resample, write_map  # noqa: E402
-from cryomap.enhance.contour import level_for_volume  # noqa: E402
-from cryomap.enhance.methods import load_method  # noqa: E402
-from cryomap.enhance.trusted import enhance_trusted  # noqa: E402
+from cryomap.enhancement.contour import level_for_volume  # noqa: E402
+from cryomap.enhancement.methods import load_method  # noqa: E402
+from cryomap.enhancement.trusted import enhance_trusted  # noqa: E402
 from cryomap.errors import InputError  # noqa: E402
+from cryomap.metrics.report import assess  # noqa: E402
+from cryomap.metrics.results import MapScores, Report  # noqa: E402
 from cryomap.networks.card import BUNDLED  # noqa: E402
 from cryomap.simulate import structure_factor_map  # noqa: E402
 from demo_sample import noisy_map, sample_grid, sample_model  # noqa: E402

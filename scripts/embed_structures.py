@@ -17,10 +17,10 @@ import numpy as np
 
 from cryomap.atoms import read_model
 from cryomap.errors import InputError
+from pairs.checksums import digest
+from pairs.embedding import backbones, structural_embedding
+from pairs.entries import MODEL_ENDINGS
 from training.atomic import replacing
-from training.checksums import digest
-from training.embedding import backbones, structural_embedding
-from training.entries import MODEL_ENDINGS
 
 
 def structures(source: Path) -> dict[str, Path]:
@@ -66,7 +66,7 @@ def embed(source: Path, out: Path, weights: Path, device: str) -> list[str]:
     """Embed every structure of `source` into `out`; what was wrong with those that can't be, a line each."""
     from tqdm import tqdm
 
-    from training.esm_if1 import Encoder
+    from pairs.esm_if1 import Encoder
 
     encoder, weights_digest = None, digest(weights, "sha256") if weights.is_file() else ""
     problems = []

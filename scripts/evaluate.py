@@ -19,18 +19,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import numpy as np
 
-from cryomap.assess.report import assess
 from cryomap.atoms import AtomicModel, read_model
 from cryomap.density import DensityMap, read_map, resample
 from cryomap.errors import InputError
+from cryomap.metrics.report import assess
 from cryomap.simulate import situs_map
 from evaluation.figures import score_chart, section_chart
 from evaluation.measures import DEPOSITED
 from evaluation.tables import report
 from evaluation.variants import BASELINES, STEP, Variant, chosen_variants
-from training.archives import Sources, located
+from pairs.archives import Sources, located
+from pairs.entries import Entry, read_list, scan_folder
 from training.atomic import replacing
-from training.entries import Entry, read_list, scan_folder
 
 SECTIONS = 6  # maps in sections.png
 SLAB = 3  # sections averaged into one

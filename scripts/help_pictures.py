@@ -24,7 +24,7 @@ def open_scene(session, map_path, model_path):
 
 def enhance_with_panel(session, resolution):
     """Enhance and compare by the panel, waiting for the end."""
-    from chimerax.map_enhance.panel import show_panel
+    from chimerax.map_enhance.panel.tool import show_panel
 
     panel = show_panel(session)
     panel.form.resolution.value = float(resolution)

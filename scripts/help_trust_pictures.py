@@ -36,10 +36,10 @@ def erase(density, model, ligand):
 def judged(session, given, model, resolution, ligand):
     """Enhance, erase, and open what the engine says of it: the result and its group."""
     from chimerax.map_enhance.cryomap.trust.report import judge
-    from chimerax.map_enhance.job_files import Answer, EnhanceSettings
-    from chimerax.map_enhance.open_trust import open_trust
-    from chimerax.map_enhance.scene_to_engine import atomic_model, density_map
-    from chimerax.map_enhance.volumes import contour_level
+    from chimerax.map_enhance.enhance.job_files import Answer, EnhanceSettings
+    from chimerax.map_enhance.enhance.open_trust import open_trust
+    from chimerax.map_enhance.scene.models import atomic_model, density_map
+    from chimerax.map_enhance.scene.volumes import contour_level
 
     (result,) = run(session, f"enhance {given.atomspec} resolution {resolution}")
     before, after = (density_map(volume, given.scene_position) for volume in (given, result))
@@ -54,7 +54,7 @@ def judged(session, given, model, resolution, ligand):
 
 def save_views(session, given, model, result, group):
     """All of the result with the color key, and the first place where density was lost, with the input as mesh."""
-    from chimerax.map_enhance.trust_markers import go_there, marker_spec
+    from chimerax.map_enhance.trust.markers import go_there, marker_spec
     from PIL import Image
 
     place = go_there(marker_spec(group, "lost", 1))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from training.structures import pack_folder, unpack
+from simulation.structures import pack_folder, unpack
 
 
 def main() -> None:

@@ -17,13 +17,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from cryomap.errors import InputError
-from training import archives, examine
+from pairs import archives, examine
+from pairs.checksums import read_checksums
+from pairs.entries import LISTS, SPLITS, Entry, read_list, scan_folder
+from pairs.files import write_index
+from pairs.identity import redundant, relatives
+from pairs.recipes import PAIR_RECIPES, PairRecipe, with_changes
 from training.atomic import WriteError, replacing
-from training.checksums import read_checksums
-from training.entries import LISTS, SPLITS, Entry, read_list, scan_folder
-from training.identity import redundant, relatives
-from training.pair_files import write_index
-from training.pair_recipes import PAIR_RECIPES, PairRecipe, with_changes
 
 
 def wanted_entries(options: argparse.Namespace) -> list[Entry]:

@@ -21,19 +21,19 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 
-from cryomap.enhance.device import choose_device, choose_precision
+from cryomap.enhancement.device import choose_device, choose_precision
 from cryomap.errors import InputError
 from cryomap.networks.card import METHODS
 from cryomap.networks.checkpoint import ARCHITECTURES, load_weights
 from cryomap.networks.superem import Discriminator
-from training.entries import read_list
-from training.feeds import experimental, loader, simulated
+from pairs.entries import read_list
+from simulation.structures import split, unpack
+from training.dataloaders import experimental, loader, simulated
 from training.interrupt import stop_request
 from training.loop import State, make_average, make_optimiser, train_step
+from training.monitor import Report
 from training.real_maps import as_experiment
 from training.recipe import RECIPES, Recipe, read_recipe
-from training.report import Report
-from training.structures import split, unpack
 from training.validation import fixed_experiments
 from training.widen import widen
 

@@ -9,7 +9,8 @@ class _MapEnhanceAPI(BundleAPI):
     @staticmethod
     def register_command(bi, ci, logger):
         """Register the command `ci.name` when it's first used."""
-        from . import enhance_command, mapcc_command
+        from .enhance import command as enhance_command
+        from .mapcc import command as mapcc_command
 
         module = mapcc_command if ci.name == "mapcc" else enhance_command
         module.register_command(ci, logger)
@@ -17,7 +18,7 @@ class _MapEnhanceAPI(BundleAPI):
     @staticmethod
     def start_tool(session, bi, ti):
         """Show the panel "Enhance Map"."""
-        from .panel import show_panel
+        from .panel.tool import show_panel
 
         return show_panel(session)
 
@@ -32,15 +33,15 @@ class _MapEnhanceAPI(BundleAPI):
     def get_class(class_name):
         """The class of that name in a session file."""
         if class_name == "PlotPanel":
-            from .plot_panel import PlotPanel
+            from .plots.tool import PlotPanel
 
             return PlotPanel
         if class_name == "TrustModel":
-            from .trust_model import TrustModel
+            from .trust.model import TrustModel
 
             return TrustModel
         if class_name == "EnhancePanel":
-            from .panel import EnhancePanel
+            from .panel.tool import EnhancePanel
 
             return EnhancePanel
         return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cryomap.assess.correlation import fixed_scale
-from cryomap.assess.inputs import prepare_model
-from cryomap.assess.report import assess
 from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
+from cryomap.metrics.correlation import fixed_scale
+from cryomap.metrics.inputs import prepare_model
+from cryomap.metrics.report import assess
 from cryomap.simulate import structure_factor_map
 
 from .measures import NYQUIST

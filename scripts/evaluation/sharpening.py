@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from scipy import fft, optimize
 
-from cryomap.assess.correlation import ModelMap, pearson
 from cryomap.density import DensityMap
+from cryomap.metrics.correlation import ModelMap, pearson
 from cryomap.reciprocal import fft_positions, inverse_d_squared, largest_indices
 
 LOWEST, HIGHEST = -400.0, 400.0  # A^2

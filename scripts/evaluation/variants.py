@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from cryomap.assess.correlation import fixed_scale, model_map
-from cryomap.assess.inputs import prepare_model
 from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
-from cryomap.enhance.methods import Method, load_method
-from cryomap.enhance.run import enhance
+from cryomap.enhancement.methods import Method, load_method
+from cryomap.enhancement.run import enhance
 from cryomap.errors import InputError
+from cryomap.metrics.correlation import fixed_scale, model_map
+from cryomap.metrics.inputs import prepare_model
 
 from .auto_sharpen import auto_sharpened
 from .noise_free import noise_free

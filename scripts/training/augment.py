@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from .randomness import chance, choice, normal, uniform
+from simulation.randomness import chance, choice, normal, uniform
 
 
 @dataclass(frozen=True)

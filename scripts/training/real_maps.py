@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 
 from cryomap.density import read_map, resample
-from cryomap.enhance.normalize import normalize
-
-from .atoms_to_density import fourier_radius
-from .degrade import shell_means
-from .entries import Entry
-from .experiment import Experiment, Settings, target_of
-from .structures import read_structure
+from cryomap.enhancement.normalize import normalize
+from pairs.entries import Entry
+from simulation.atoms_to_density import fourier_radius
+from simulation.degrade import shell_means
+from simulation.experiment import Experiment, Settings, target_of
+from simulation.structures import read_structure
 
 
 def as_experiment(entry: Entry, settings: Settings) -> Experiment:

@@ -10,8 +10,7 @@ from typing import Any
 
 from cryomap.errors import InputError
 from cryomap.networks.card import Card
-
-from .experiment import Settings
+from simulation.experiment import Settings
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 

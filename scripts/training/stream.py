@@ -9,9 +9,9 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset, Sampler
 
-from .experiment import Experiment, Settings, simulate
-from .randomness import chance, choice
-from .structures import Structure
+from simulation.experiment import Experiment, Settings, simulate
+from simulation.randomness import chance, choice
+from simulation.structures import Structure
 
 
 @dataclass(frozen=True)

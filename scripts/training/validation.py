@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor, nn
 
-from cryomap.enhance.device import choose_precision
-
-from .experiment import Experiment, Settings, simulate
-from .structures import Structure
+from cryomap.enhancement.device import choose_precision
+from simulation.experiment import Experiment, Settings, simulate
+from simulation.structures import Structure
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from torch import Generator
 from cryomap.atoms import AtomicModel, read_model
 from cryomap.density import DensityMap
 from cryomap.grid import Grid
-from training import degrade, surroundings
-from training.atoms_to_density import fourier_radius, structure_density, target_density
-from training.randomness import chance, direction, rotation, smooth_field, uniform
+from simulation import degrade, surroundings
+from simulation.atoms_to_density import fourier_radius, structure_density, target_density
+from simulation.randomness import chance, direction, rotation, smooth_field, uniform
 
 MARGIN = 14.0  # A about the atoms
 TARGET_SIGMA = 0.85  # A

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from cryomap.assess.correlation import correlations, model_map
-from cryomap.assess.qscore import q_scores
 from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
+from cryomap.metrics.correlation import correlations, model_map
+from cryomap.metrics.qscore import q_scores
 from cryomap.trust.report import Trust
 
 from .complexes import Complex, extra_signal, signal_of

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from cryomap.assess.classes import SINGLE_KINDS
 from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
-from cryomap.enhance.sharpen import sharpened
+from cryomap.enhancement.sharpen import sharpened
+from cryomap.metrics.classes import SINGLE_KINDS
 
 from .complexes import Complex, signal_of, target_of
 

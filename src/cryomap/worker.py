@@ -41,7 +41,7 @@ from .grid import Grid
 from .replacing import replacing
 
 if TYPE_CHECKING:
-    from .enhance.trusted import Enhanced
+    from .enhancement.trusted import Enhanced
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -119,7 +119,7 @@ def _report_failure(error: Exception, index: int | None, emit) -> int:
 
 
 def _enhance_map(job: dict[str, Any], index: int, emit) -> Enhanced:
-    from .enhance.trusted import enhance_trusted
+    from .enhancement.trusted import enhance_trusted
 
     task = job["maps"][index]
     density = _read_values(task, "values")
@@ -187,8 +187,8 @@ _methods: dict[str | None, Any] = {}
 
 def _method(job: dict[str, Any], resolution: float | None, emit):
     """The method for a map of that resolution; each one's weights are loaded once."""
-    from .enhance.check import require_resolution
-    from .enhance.methods import choose_method, load_method
+    from .enhancement.check import require_resolution
+    from .enhancement.methods import choose_method, load_method
 
     name, weights = job.get("method"), job.get("weights")
     if resolution is not None:

@@ -11,7 +11,7 @@ def panel(session):
     """The panel, in a session that does not take what happens for a script's doing; lists the commands run."""
     if not session.ui.is_gui:
         raise Skipped("no window")
-    from chimerax.map_enhance.panel import show_panel
+    from chimerax.map_enhance.panel.tool import show_panel
 
     use_fake_engine()
     commands, in_script = [], session.in_script

@@ -61,7 +61,7 @@ def true_map(session, model, noise=0.2, without=None, name="true"):
     """A map computed from the model, some atoms left out, with some noise."""
     from chimerax.map_enhance.cryomap.grid import Grid
     from chimerax.map_enhance.cryomap.simulate import structure_factor_map
-    from chimerax.map_enhance.scene_to_engine import atomic_model
+    from chimerax.map_enhance.scene.models import atomic_model
 
     atoms, _ = atomic_model(model.atoms, model.scene_position)
     if without:

@@ -21,7 +21,8 @@ class Skipped(Exception):
 
 def fresh(session):
     """No models, the Python that runs the tests' engine chosen, the real engine in place."""
-    from chimerax.map_enhance import engine_job, engine_python
+    from chimerax.map_enhance.enhance import job as engine_job
+    from chimerax.map_enhance.runtime import engine_python
 
     run(session, "close session", log=False)
     engine_job.ENGINE_FOLDER = engine_python.ENGINE_FOLDER
@@ -31,7 +32,7 @@ def fresh(session):
 @contextlib.contextmanager
 def settings_kept(session):
     """Whatever Python the block chooses, the user's choice is as before afterwards."""
-    from chimerax.map_enhance import engine_python
+    from chimerax.map_enhance.runtime import engine_python
 
     before = engine_python.settings(session).python
     try:
@@ -41,7 +42,7 @@ def settings_kept(session):
 
 
 def use_python(session, path):
-    from chimerax.map_enhance import engine_python
+    from chimerax.map_enhance.runtime import engine_python
 
     chosen = engine_python.settings(session)
     chosen.python = path
@@ -49,7 +50,7 @@ def use_python(session, path):
 
 
 def use_fake_engine():
-    from chimerax.map_enhance import engine_job
+    from chimerax.map_enhance.enhance import job as engine_job
 
     engine_job.ENGINE_FOLDER = FAKE_ENGINE
 

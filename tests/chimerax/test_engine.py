@@ -7,7 +7,7 @@ from support import Skipped, open_map, tilted, user_error
 
 
 def need_weights(method):
-    from chimerax.map_enhance.engine_python import ENGINE_FOLDER
+    from chimerax.map_enhance.runtime.engine_python import ENGINE_FOLDER
 
     if not (ENGINE_FOLDER / "cryomap" / "weights" / f"{method}.safetensors").exists():
         raise Skipped(f"the bundle holds no weights of {method}")

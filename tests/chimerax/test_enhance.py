@@ -32,7 +32,7 @@ def test_input_stays_shown_if_wanted(session):
 
 
 def test_options_reach_the_engine(session):
-    from chimerax.map_enhance.engine_job import EnhanceJob
+    from chimerax.map_enhance.enhance.job import EnhanceJob
 
     use_fake_engine()
     open_map(session)
@@ -70,7 +70,7 @@ def test_contour_is_the_engines(session):
 
 
 def test_lowest_positive_contour_of_several(session):
-    from chimerax.map_enhance.volumes import contour_level
+    from chimerax.map_enhance.scene.volumes import contour_level
 
     volume = open_map(session)
     volume.set_parameters(surface_levels=[-0.2, 0.9, 0.4])
@@ -136,7 +136,7 @@ def test_mask_elsewhere(session):
 
 
 def test_task_is_listed(session):
-    from chimerax.map_enhance.engine_job import EnhanceJob
+    from chimerax.map_enhance.enhance.job import EnhanceJob
 
     use_fake_engine()
     open_map(session, name="my map")
@@ -165,7 +165,7 @@ def test_session_round_trip(session):
 
 
 def test_without_torch(session):
-    from chimerax.map_enhance import engine_python
+    from chimerax.map_enhance.runtime import engine_python
 
     use_fake_engine()
     use_python(session, "")
@@ -186,7 +186,7 @@ def test_python_that_is_gone(session):
 
 
 def test_model_id_taken_meanwhile(session):
-    from chimerax.map_enhance.engine_job import EnhanceJob, EnhanceSettings
+    from chimerax.map_enhance.enhance.job import EnhanceJob, EnhanceSettings
 
     use_fake_engine()
     volume = open_map(session)

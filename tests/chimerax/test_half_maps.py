@@ -18,7 +18,7 @@ def halves(session, second="half 2", **grid):
 
 
 def test_half_maps(session):
-    from chimerax.map_enhance.trust_model import trust_of
+    from chimerax.map_enhance.trust.model import trust_of
 
     first, second = halves(session, origin=(3, -2, 5))
     with log(session) as told:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import chimerax
 from chimerax.core.commands import Command
-from chimerax.map_enhance.engine_python import ENGINE_FOLDER
+from chimerax.map_enhance.runtime.engine_python import ENGINE_FOLDER
 
 OURS = ENGINE_FOLDER / "docs" / "user"
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from unittest import mock
 
 from chimerax.core.commands import run
-from chimerax.map_enhance import engine_install, engine_python, install_plan
+from chimerax.map_enhance.runtime import engine_python, install_plan
+from chimerax.map_enhance.runtime import install as engine_install
 from support import PYTHON, leftovers, open_map, use_fake_engine, use_python, user_error
 
 NAMES = ("torch", "numpy", "scipy", "safetensors", "mrcfile", "gemmi")

@@ -25,7 +25,7 @@ def same_figures(first, second, tolerance=1e-4):
 def test_atoms_are_the_engines(session):
     """ChimeraX's atoms give the model that the engine reads from the same file."""
     from chimerax.map_enhance.cryomap.atoms import read_model
-    from chimerax.map_enhance.scene_to_engine import atomic_model
+    from chimerax.map_enhance.scene.models import atomic_model
 
     model, _ = scene(session)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,10 +48,10 @@ def test_atoms_are_the_engines(session):
 
 def test_figures_are_the_engines(session):
     """The command gives what the engine gives for the files, by another way in."""
-    from chimerax.map_enhance.cryomap.assess.report import assess
     from chimerax.map_enhance.cryomap.atoms import read_model
     from chimerax.map_enhance.cryomap.density import DensityMap
     from chimerax.map_enhance.cryomap.grid import Grid
+    from chimerax.map_enhance.cryomap.metrics.report import assess
 
     _, volume = scene(session)
     found = run(session, "mapcc #2 to #1 resolution 3.5 metrics cc,fsc,qscore")
@@ -136,7 +136,7 @@ def test_map_to_map(session):
 
 
 def test_lost_ligand_is_marked(session):
-    from chimerax.map_enhance.result_rows import groups
+    from chimerax.map_enhance.mapcc.rows import groups
 
     model, volume = scene(session)
     true_map(session, model, without="XYZ", name="without")
@@ -151,7 +151,7 @@ def test_lost_ligand_is_marked(session):
     assert "Q fell" in marks and "below the contour" in marks
     assert rows["/B:102 MG"].marks == ()
     assert next(iter(rows)) == "/A:101 XYZ"
-    from chimerax.map_enhance.results_html import report_table
+    from chimerax.map_enhance.mapcc.html import report_table
 
     html = report_table(found.report, found.volumes, found.residues, ())
     (line,) = [line for line in html.splitlines() if "XYZ" in line]
@@ -244,7 +244,7 @@ def test_bad_input(session):
 
 
 def test_without_gemmi(session):
-    from chimerax.map_enhance import mapcc_command
+    from chimerax.map_enhance.mapcc import command as mapcc_command
 
     scene(session)
     kept = mapcc_command.find_spec

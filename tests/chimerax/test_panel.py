@@ -57,7 +57,7 @@ def test_options_become_the_command(session):
 def test_advice(session):
     if not session.ui.is_gui:
         raise Skipped("no window")
-    from chimerax.map_enhance.enhance_form import advice
+    from chimerax.map_enhance.panel.form import advice
 
     assert "superem" in advice(3.4) and "cryosamu" not in advice(3.4)
     assert "cryosamu" in advice(7) and "superem" not in advice(7)
@@ -103,7 +103,7 @@ def test_closed_while_running(session):
 
 
 def test_lost_ligand_is_red_and_clicked(session):
-    from chimerax.map_enhance.results_view import LOST
+    from chimerax.map_enhance.panel.results_view import LOST
 
     model, _ = scene(session)
     true_map(session, model, without="XYZ", name="without")
@@ -125,7 +125,7 @@ def test_lost_ligand_is_red_and_clicked(session):
 
 def test_lost_density_is_red_and_clicked(session):
     """Without a model the page of figures has it alone; with one, it comes first."""
-    from chimerax.map_enhance.results_view import LOST
+    from chimerax.map_enhance.panel.results_view import LOST
 
     open_map(session, name="lossy map")
     with panel(session) as (shown, commands):
@@ -164,7 +164,7 @@ def test_links_after_atoms_were_deleted(session):
         with tempfile.TemporaryDirectory() as folder:
             run(session, f"save {folder}/a.cxs")
             run(session, f"open {folder}/a.cxs")
-        from chimerax.map_enhance.panel import EnhancePanel
+        from chimerax.map_enhance.panel.tool import EnhancePanel
 
         (restored,) = session.tools.find_by_class(EnhancePanel)
         assert titles(restored.comparison.pages) == ["Figures", "FSC", "Classes"]
@@ -229,7 +229,7 @@ def test_session(session):
             run(session, f"save {folder}/a.cxs")
             run(session, "close session")
             run(session, f"open {folder}/a.cxs")
-        from chimerax.map_enhance.panel import EnhancePanel
+        from chimerax.map_enhance.panel.tool import EnhancePanel
 
         (restored,) = session.tools.find_by_class(EnhancePanel)
         assert restored is not shown
@@ -242,13 +242,13 @@ def test_session(session):
 
 
 def test_without_torch(session):
-    from chimerax.map_enhance import engine_python
+    from chimerax.map_enhance.runtime import engine_python
 
     open_map(session)
     if engine_python.private_folder().exists() or all(find_spec(name) for name in engine_python.NEEDED):
         raise Skipped("this ChimeraX has PyTorch")
     with panel(session) as (shown, _):
-        from chimerax.map_enhance.engine_install import use_private
+        from chimerax.map_enhance.runtime.install import use_private
 
         use_private(session)
         wait(session, lambda: shown.install_button.isVisible())
@@ -264,7 +264,7 @@ def test_plots(session):
     """A click on the residue plot selects, the panel is in the session."""
     if not session.ui.is_gui:
         raise Skipped("no window")
-    from chimerax.map_enhance.plot_panel import PlotPanel
+    from chimerax.map_enhance.plots.tool import PlotPanel
 
     scene(session)
     run(session, "mapcc #2 to #1 resolution 3.5 metrics fsc,qscore plot true")

@@ -8,7 +8,7 @@ from support import Skipped, open_map, user_error
 def test_blank_numbers_in_chimerax_1_8(session):
     if not session.ui.is_gui:
         raise Skipped("no window")
-    from chimerax.map_enhance.enhance_form import EnhanceForm
+    from chimerax.map_enhance.panel.form import EnhanceForm
     from chimerax.ui.widgets.composite import NumberEntry
 
     def as_in_1_8(entry):

@@ -13,7 +13,7 @@ def enhance(session, command):
 
 
 def test_grid_is_chimerax_grid(session):
-    from chimerax.map_enhance.volumes import input_region, region_grid
+    from chimerax.map_enhance.scene.volumes import input_region, region_grid
 
     volume = open_map(
         session, origin=(5, -3, 7), step=(1.1, 1.3, 0.9), cell_angles=(80, 95, 110), rotation=tilted()
@@ -102,7 +102,7 @@ def test_mask_is_taken_where_it_lies(session):
     volume.position = rotation((0, 0, 1), 90)
     mask.position = volume.position * translation((5, 5, 5))
     use_fake_engine()
-    from chimerax.map_enhance.volumes import input_region, mask_on
+    from chimerax.map_enhance.scene.volumes import input_region, mask_on
 
     inside = mask_on(mask, volume, input_region(volume))
     expected = np.zeros_like(inside)

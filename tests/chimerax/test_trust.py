@@ -28,7 +28,7 @@ def log(session):
 
 def lossy(session, options="", name="lossy", **grid):
     """A map, enhanced with losses: the map, the result, its group, and what the Log told of trust."""
-    from chimerax.map_enhance.trust_model import trust_of
+    from chimerax.map_enhance.trust.model import trust_of
 
     use_fake_engine()
     volume = open_map(session, name=name, **grid)
@@ -214,7 +214,7 @@ def test_a_closed_model_leaves_no_handlers(session):
 
 
 def test_session(session):
-    from chimerax.map_enhance.trust_model import TrustModel, trust_of
+    from chimerax.map_enhance.trust.model import TrustModel, trust_of
 
     volume, _, group, section = lossy(session, "colorBy support samples 2", origin=(3, -2, 5))
     place, link = densest(volume), links(section)[0]
@@ -247,14 +247,14 @@ def test_several_maps_keep_their_numbers(session):
     for seed in (1, 2):
         open_map(session, name=f"lossy {seed}", seed=seed)
     results = run(session, "enhance #1,2")
-    from chimerax.map_enhance.trust_model import trust_of
+    from chimerax.map_enhance.trust.model import trust_of
 
     assert [result.id for result in results] == [(3,), (4,)]
     assert [trust_of(session, result).id for result in results] == [(5,), (6,)]
 
 
 def test_real_engine(session):
-    from chimerax.map_enhance.trust_model import trust_of
+    from chimerax.map_enhance.trust.model import trust_of
 
     need_weights("superem")
     volume = open_map(session, name="sample", shape=(36, 40, 44), level=0.35, rotation=tilted())

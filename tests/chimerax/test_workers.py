@@ -49,7 +49,7 @@ def stop_soon(session, seconds=1.0):
     """Stop the job as the task manager would, while the command waits."""
 
     def stop():
-        from chimerax.map_enhance.engine_job import EnhanceJob
+        from chimerax.map_enhance.enhance.job import EnhanceJob
 
         for job in session.tasks.find_by_class(EnhanceJob):
             job.terminate()

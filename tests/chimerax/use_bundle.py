@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import run as runner
 
 runner.load_bundle(session, sys.argv[1])  # noqa: F821
-from chimerax.map_enhance import engine_python  # noqa: E402
+from chimerax.map_enhance.runtime import engine_python  # noqa: E402
 
 chosen = SimpleNamespace(python=sys.argv[2])
 engine_python.settings = lambda session: chosen

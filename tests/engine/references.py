@@ -73,9 +73,9 @@ def run(program: str, *arguments) -> list[dict]:
 
 def load(map_file: str, model_file: str):
     """A map and its model as `assess` would compare them: atoms outside left out, absent B factors replaced."""
-    from cryomap.assess.inputs import prepare_model
     from cryomap.atoms import read_model
     from cryomap.density import read_map
+    from cryomap.metrics.inputs import prepare_model
 
     density, model = read_map(MAPS / map_file), read_model(MAPS / model_file)
     return density, prepare_model(model, [density]).model

@@ -10,12 +10,12 @@ from made_models import crowded_chain
 from references import MAPS, load, needs_cctbx, run, write_inputs
 from test_qscore import literal_q
 
-from cryomap.assess import fourier, qscore, residues
-from cryomap.assess.classes import residue_means
-from cryomap.assess.correlation import correlations, model_map
-from cryomap.assess.masks import soft_mask
 from cryomap.density import DensityMap
 from cryomap.grid import Grid
+from cryomap.metrics import fourier, qscore, residues
+from cryomap.metrics.classes import residue_means
+from cryomap.metrics.correlation import correlations, model_map
+from cryomap.metrics.masks import soft_mask
 from cryomap.simulate import structure_factor_map
 
 pytestmark = pytest.mark.reference

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cryomap.enhance.methods import load_method
+from cryomap.enhancement.methods import load_method
 from cryomap.errors import InputError
 from cryomap.networks.card import METHODS, Card, read_card
 from cryomap.networks.checkpoint import load_weights, save_weights, update_card

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from child_process import ChildProcess, clean_environment
+from runtime.child_process import ChildProcess, clean_environment
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 

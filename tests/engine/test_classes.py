@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 from made_models import crowded_chain, model_at
 
-from cryomap.assess.classes import (
+from cryomap.atoms import Residue
+from cryomap.density import DensityMap
+from cryomap.grid import Grid
+from cryomap.metrics.classes import (
     ClassScores,
     LigandScores,
     atom_classes,
@@ -12,11 +15,8 @@ from cryomap.assess.classes import (
     marks,
     residue_means,
 )
-from cryomap.assess.correlation import model_map
-from cryomap.assess.residues import residue_correlations
-from cryomap.atoms import Residue
-from cryomap.density import DensityMap
-from cryomap.grid import Grid
+from cryomap.metrics.correlation import model_map
+from cryomap.metrics.residues import residue_correlations
 
 RESIDUES = (
     Residue("A", 1, "", "SER", "protein"),

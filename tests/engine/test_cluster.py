@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from test_many import SOURCE, expected, make_map, names, run
 
+from cryomap.batch import cluster
+from cryomap.batch.files import Settings
+from cryomap.batch.many import plan
 from cryomap.density import read_map
-from cryomap.enhance import cluster
-from cryomap.enhance.files import Settings
-from cryomap.enhance.many import plan
 
 
 class Cluster:

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from made_models import crowded_chain
 
-from cryomap.assess import correlation
-from cryomap.assess.correlation import correlations, fixed_scale, model_map, nth_largest, pearson
 from cryomap.density import DensityMap
 from cryomap.errors import InputError
 from cryomap.grid import Grid
+from cryomap.metrics import correlation
+from cryomap.metrics.correlation import correlations, fixed_scale, model_map, nth_largest, pearson
 
 GRID = Grid((40, 44, 36), (1.1, 1.0, 1.2), (5.0, -7.0, 3.0))
 

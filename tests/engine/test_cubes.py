@@ -2,17 +2,10 @@ import numpy as np
 import pytest
 from made_models import crowded_chain
 
-from cryomap.assess.cubes import (
-    SIZE,
-    Cubes,
-    common_grid,
-    compare,
-    cube_correlations,
-    target_resolution,
-)
 from cryomap.density import DensityMap, resample
 from cryomap.errors import InputError
 from cryomap.grid import Grid
+from cryomap.metrics.cubes import SIZE, Cubes, common_grid, compare, cube_correlations, target_resolution
 from cryomap.simulate import situs_map
 
 GRID = Grid((40, 36, 44), (1.0,) * 3, (-20.0, -18.0, -15.0))

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from cryomap.enhance import device as device_module
-from cryomap.enhance.device import Predictor, choose_device, choose_precision, describe
+from cryomap.enhancement import device as device_module
+from cryomap.enhancement.device import Predictor, choose_device, choose_precision, describe
 from cryomap.errors import InputError
 
 CPU = torch.device("cpu")

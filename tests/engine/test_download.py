@@ -17,9 +17,9 @@ import pytest
 from archive_server import Archive
 
 from cryomap.errors import InputError
-from training.archives import header_resolution, map_urls, model_urls
-from training.checksums import Checksum, read_checksums
-from training.download import fetch
+from pairs.archives import header_resolution, map_urls, model_urls
+from pairs.checksums import Checksum, read_checksums
+from pairs.download import fetch
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -169,7 +169,7 @@ sys.path[:0] = {paths!r}
 if {limit}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 from pathlib import Path
-from training.download import fetch
+from pairs.download import fetch
 from cryomap.errors import InputError
 try:
     fetch([{url!r}], Path({path!r}), attempts=1)

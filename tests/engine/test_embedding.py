@@ -13,7 +13,7 @@ import pytest
 import embed_structures
 from cryomap.atoms import read_model
 from cryomap.errors import InputError
-from training.embedding import backbones, fixed_length, importance, pad, pool_chains, structural_embedding
+from pairs.embedding import backbones, fixed_length, importance, pad, pool_chains, structural_embedding
 
 
 def helix_pdb(chain: str, length: int, origin: float = 0.0, name: str = "ALA") -> list[str]:
@@ -160,7 +160,7 @@ def test_the_encoder_gives_what_fair_esm_gives(tiny_checkpoint, tmp_path):
     import esm
     import torch
 
-    from training.esm_if1 import Encoder
+    from pairs.esm_if1 import Encoder
 
     path, model = tiny_checkpoint
     (tmp_path / "m.pdb").write_text("\n".join(helix_pdb("A", 12)) + "\nEND\n")
@@ -175,7 +175,7 @@ def test_the_encoder_gives_what_fair_esm_gives(tiny_checkpoint, tmp_path):
 
 
 def test_the_embedding_does_not_change_when_the_structure_is_turned(tiny_checkpoint):
-    from training.esm_if1 import Encoder
+    from pairs.esm_if1 import Encoder
 
     # A random walk: in an ideal helix neighbours are equally far, and rounding picks other ones. About the
     # origin only: ESM-IF1 takes its two padding residues to lie there, so the ends feel a shift.
@@ -210,7 +210,7 @@ def test_structures_are_embedded_once(tiny_checkpoint, tmp_path, capsys):
 def test_wrong_weights_are_named(tiny_checkpoint, tmp_path):
     import torch
 
-    from training.esm_if1 import Encoder
+    from pairs.esm_if1 import Encoder
 
     with pytest.raises(InputError, match=r"none\.pt: no such file"):
         Encoder(tmp_path / "none.pt")

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from conftest import blobs
 
-from cryomap import cli
+from cryomap.cli import main as cli
 from cryomap.density import DensityMap, read_map, write_map
-from cryomap.enhance import trusted
+from cryomap.enhancement import trusted
 from cryomap.grid import Grid
 
-SOURCE = Path(cli.__file__).resolve().parents[1]
+SOURCE = Path(cli.__file__).resolve().parents[2]
 GRID = Grid((30, 32, 34), (1.3,) * 3, (10.0, -20.0, 30.0))
 CENTERS = np.array([[30.0, 0.0, 48.0], [25.0, 5.0, 54.0]])
 
@@ -234,7 +234,7 @@ def test_running_out_of_memory_is_said_so(tmp_path, map_file, sharpener_weights,
     def none(*_):
         raise MemoryError("not enough memory for a single tile")
 
-    monkeypatch.setattr("cryomap.enhance.device.Predictor.__call__", none)
+    monkeypatch.setattr("cryomap.enhancement.device.Predictor.__call__", none)
     assert run("enhance", map_file, "-o", tmp_path / "out.mrc", "--weights", sharpener_weights) == 1
     assert "out of memory" in capsys.readouterr().err and not (tmp_path / "out.mrc").exists()
 

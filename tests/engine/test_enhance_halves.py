@@ -8,7 +8,7 @@ from conftest import blobs
 from test_worker import GRID as WORKER_GRID
 from test_worker import finish, of_kind, start, task
 
-from cryomap import cli
+from cryomap.cli import main as cli
 from cryomap.density import DensityMap, read_map, write_map
 from cryomap.grid import Grid
 

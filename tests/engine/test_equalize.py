@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cryomap.enhance.equalize import FIRST, PROTEIN, SHELL, equalized
+from cryomap.enhancement.equalize import FIRST, PROTEIN, SHELL, equalized
 
 
 def frequency(shape):

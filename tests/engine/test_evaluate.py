@@ -12,12 +12,12 @@ from matplotlib import image
 from pair_entries import protein, write_density, write_model
 
 import evaluate
-from cryomap.assess.correlation import correlations, fixed_scale, model_map, pearson
 from cryomap.atoms import read_model
 from cryomap.density import DensityMap, read_map, resample, write_map
-from cryomap.enhance.methods import load_method
-from cryomap.enhance.run import enhance
+from cryomap.enhancement.methods import load_method
+from cryomap.enhancement.run import enhance
 from cryomap.grid import Grid
+from cryomap.metrics.correlation import correlations, fixed_scale, model_map, pearson
 from cryomap.simulate import structure_factor_map
 from evaluation.auto_sharpen import auto_sharpened
 from evaluation.measures import DEPOSITED, MEASURES, NYQUIST, summarise

@@ -5,8 +5,10 @@ import pytest
 from made_models import crowded_chain
 from scipy import fft
 
-from cryomap.assess import fourier
-from cryomap.assess.fourier import (
+from cryomap.errors import InputError
+from cryomap.grid import Grid
+from cryomap.metrics import fourier
+from cryomap.metrics.fourier import (
     Curve,
     assess_model,
     best_model_cut,
@@ -19,8 +21,6 @@ from cryomap.assess.fourier import (
     trial_resolutions,
     without_b_factors,
 )
-from cryomap.errors import InputError
-from cryomap.grid import Grid
 from cryomap.simulate import structure_factor_map
 
 GRID = Grid((46, 42, 50), (1.0, 1.1, 0.9))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cryomap.density import DensityMap
-from cryomap.enhance.input_share import with_input
-from cryomap.enhance.methods import load_method
-from cryomap.enhance.run import enhance
+from cryomap.enhancement.input_share import with_input
+from cryomap.enhancement.methods import load_method
+from cryomap.enhancement.run import enhance
 from cryomap.grid import Grid
 
 GRID = Grid((24, 24, 24))

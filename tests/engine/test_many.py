@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from conftest import blobs
 
-from cryomap import cli
+from cryomap.batch.files import Settings, beside
+from cryomap.batch.many import Outcome, Task, enhance_one, exit_code, plan
+from cryomap.batch.processes import enhance_in_processes, gpus
+from cryomap.batch.record import record_path
+from cryomap.cli import main as cli
 from cryomap.density import read_map, write_map
-from cryomap.enhance.files import Settings, beside
-from cryomap.enhance.many import Outcome, Task, enhance_one, exit_code, plan
-from cryomap.enhance.processes import enhance_in_processes, gpus
-from cryomap.enhance.record import record_path
 from cryomap.errors import InputError
 from cryomap.grid import Grid
 
-SOURCE = Path(cli.__file__).resolve().parents[1]
+SOURCE = Path(cli.__file__).resolve().parents[2]
 GRID = Grid((24, 24, 24), (1.0,) * 3)
 
 
@@ -125,7 +125,8 @@ def test_the_record_tells_what_was_done(maps, folder, settings):
 
 
 def test_the_network_is_loaded_once(maps, folder, settings, monkeypatch):
-    from cryomap.enhance import files, methods
+    from cryomap.batch import files
+    from cryomap.enhancement import methods
 
     files._load_once.cache_clear()
     loaded, original = [], methods.load_method

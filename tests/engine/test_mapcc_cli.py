@@ -6,10 +6,10 @@ import pytest
 from made_models import crowded_chain
 from references import to_gemmi
 
+from cryomap.cli.mapcc import add_parser
 from cryomap.density import DensityMap, write_map
 from cryomap.errors import InputError
 from cryomap.grid import Grid
-from cryomap.mapcc_cli import add_parser
 from cryomap.simulate import structure_factor_map
 
 GRID = Grid((36, 34, 38), (1.0,) * 3, (-17.0, -16.0, -18.0))

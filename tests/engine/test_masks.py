@@ -4,8 +4,8 @@ import pytest
 from made_models import crowded_chain, model_at
 from test_simulate import GRIDS
 
-from cryomap.assess.masks import VDW_RADII, molecular_mask, soft_mask, spheres
 from cryomap.grid import Grid
+from cryomap.metrics.masks import VDW_RADII, molecular_mask, soft_mask, spheres
 
 
 def brute_force(positions, radii, grid):

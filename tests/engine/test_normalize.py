@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cryomap.enhance.moments import moments
-from cryomap.enhance.normalize import NORMALIZATIONS, contour, cryosamu, superem
+from cryomap.enhancement.moments import moments
+from cryomap.enhancement.normalize import NORMALIZATIONS, contour, cryosamu, superem
 
 CASES = [(superem, {}), (contour, {"level": 0.4}), (cryosamu, {}), (cryosamu, {"percentile": 90.0})]
 

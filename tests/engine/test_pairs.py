@@ -17,11 +17,11 @@ from cryomap.density import DensityMap, read_map
 from cryomap.errors import InputError
 from cryomap.grid import Grid
 from cryomap.simulate import structure_factor_map
-from training.entries import LISTS, read_list, split_of
-from training.examine import make_pair
-from training.pair_files import occupied, valid_starts
-from training.pair_recipes import PAIR_RECIPES, map_model_correlation, objection, target
-from training.pairs import EmbeddedPairCubes, PairCubes
+from pairs.datasets import EmbeddedPairCubes, PairCubes
+from pairs.entries import LISTS, read_list, split_of
+from pairs.examine import make_pair
+from pairs.files import occupied, valid_starts
+from pairs.recipes import PAIR_RECIPES, map_model_correlation, objection, target
 
 
 def test_the_papers_lists_are_complete():

@@ -20,9 +20,9 @@ from pair_entries import prepare, protein, served, write_model
 import prepare_pairs
 from cryomap.density import DensityMap, read_map, write_map
 from cryomap.errors import InputError
-from training.entries import scan_folder
-from training.pair_files import read_index
-from training.pairs import PairCubes
+from pairs.datasets import PairCubes
+from pairs.entries import scan_folder
+from pairs.files import read_index
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 

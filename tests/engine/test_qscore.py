@@ -7,9 +7,9 @@ from conftest import blobs
 from made_models import crowded_chain, model_at
 from scipy import ndimage
 
-from cryomap.assess.qscore import expected_q, q_scores, spiral
 from cryomap.density import DensityMap
 from cryomap.grid import Grid
+from cryomap.metrics.qscore import expected_q, q_scores, spiral
 
 
 @cache

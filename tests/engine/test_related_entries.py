@@ -10,7 +10,7 @@ import pytest
 
 import prepare_pairs
 from cryomap.atoms import read_model
-from training.identity import Relative, parse_hits, redundant, relatives, sequences
+from pairs.identity import Relative, parse_hits, redundant, relatives, sequences
 
 
 def test_hits_of_mmseqs2_become_relatives():

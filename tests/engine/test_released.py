@@ -7,10 +7,10 @@ import pytest
 import torch
 from conftest import blobs, shared
 
-from cryomap import cli
+from cryomap.cli import main as cli
 from cryomap.density import read_map
-from cryomap.enhance.methods import load_method
-from cryomap.enhance.run import enhance
+from cryomap.enhancement.methods import load_method
+from cryomap.enhancement.run import enhance
 from cryomap.errors import InputError
 from cryomap.grid import Grid
 

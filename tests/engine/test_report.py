@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from made_models import crowded_chain, model_at
 
-from cryomap.assess.correlation import correlations, model_map
-from cryomap.assess.qscore import q_scores
-from cryomap.assess.report import METRICS, assess
 from cryomap.atoms import Residue
 from cryomap.density import DensityMap
 from cryomap.errors import InputError
 from cryomap.grid import Grid
+from cryomap.metrics.correlation import correlations, model_map
+from cryomap.metrics.qscore import q_scores
+from cryomap.metrics.report import METRICS, assess
 from cryomap.simulate import structure_factor_map
 
 GRID = Grid((40, 44, 42), (1.0, 1.1, 0.9), (-20.0, -22.0, -19.0))

@@ -3,15 +3,15 @@ import pytest
 from made_models import crowded_chain, model_at
 from test_simulate import GRIDS
 
-from cryomap.assess.correlation import model_map
-from cryomap.assess.residues import (
+from cryomap.atoms import Residue
+from cryomap.metrics.correlation import model_map
+from cryomap.metrics.residues import (
     image_radius,
     is_main_chain,
     region_correlation,
     region_radius,
     residue_correlations,
 )
-from cryomap.atoms import Residue
 
 
 @pytest.mark.parametrize("name", GRIDS)

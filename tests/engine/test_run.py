@@ -9,10 +9,10 @@ from conftest import blobs, save_as, shared
 from scipy import ndimage
 
 from cryomap.density import DensityMap, read_map
-from cryomap.enhance.contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
-from cryomap.enhance.device import Predictor
-from cryomap.enhance.methods import choose_method, load_method
-from cryomap.enhance.run import enhance
+from cryomap.enhancement.contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
+from cryomap.enhancement.device import Predictor
+from cryomap.enhancement.methods import choose_method, load_method
+from cryomap.enhancement.run import enhance
 from cryomap.errors import Cancelled, InputError
 from cryomap.grid import Grid
 from cryomap.networks.checkpoint import load_weights

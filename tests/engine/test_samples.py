@@ -5,9 +5,9 @@ import pytest
 from scipy import ndimage
 
 from cryomap.density import DensityMap
-from cryomap.enhance.methods import load_method
-from cryomap.enhance.run import enhance
-from cryomap.enhance.samples import enhance_samples, orientations
+from cryomap.enhancement.methods import load_method
+from cryomap.enhancement.run import enhance
+from cryomap.enhancement.samples import enhance_samples, orientations
 from cryomap.errors import InputError
 from cryomap.grid import Grid
 
@@ -59,7 +59,7 @@ def test_the_deviation_is_that_of_the_copies(method, monkeypatch):
         values = np.full(density.grid.shape, next(numbers), np.float32)
         return DensityMap(values, density.grid), report
 
-    monkeypatch.setattr("cryomap.enhance.samples.enhance", constant)
+    monkeypatch.setattr("cryomap.enhancement.samples.enhance", constant)
     mean, deviation, _ = enhance_samples(lopsided(Grid((22, 26, 24))), method, 3, 0.02)
     assert np.allclose(mean.values, 0.5, atol=1e-5)
     assert np.allclose(deviation.values, np.std([0.2, 0.4, 0.9], ddof=1), atol=1e-5)
@@ -78,7 +78,7 @@ def test_copies_take_the_place_of_the_cards_half_turns(method, monkeypatch):
         turns.append(method.card.turns)
         return enhance(density, method, *rest)
 
-    monkeypatch.setattr("cryomap.enhance.samples.enhance", counting)
+    monkeypatch.setattr("cryomap.enhancement.samples.enhance", counting)
     turning = replace(method, card=replace(method.card, turns=4))
     enhance_samples(lopsided(Grid((22, 26, 24))), turning, 3, 0.02)
     assert turns == [1, 1, 1]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cryomap.density import DensityMap
-from cryomap.enhance.methods import load_method
-from cryomap.enhance.run import enhance
-from cryomap.enhance.sharpen import sharpened
+from cryomap.enhancement.methods import load_method
+from cryomap.enhancement.run import enhance
+from cryomap.enhancement.sharpen import sharpened
 from cryomap.grid import Grid
 
 SHAPE = (36, 40, 45)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Generator
 
-from training.atoms_to_density import fourier_radius, structure_density
-from training.side_chains import (
+from simulation.atoms_to_density import fourier_radius, structure_density
+from simulation.side_chains import (
     CARBONYL,
     CARBOXYLATE,
     NEUTRAL,

@@ -6,8 +6,8 @@ from conftest import save_as, sharpener
 from scipy import ndimage
 
 from cryomap.density import DensityMap
-from cryomap.enhance.methods import load_method
-from cryomap.enhance.run import enhance
+from cryomap.enhancement.methods import load_method
+from cryomap.enhancement.run import enhance
 from cryomap.grid import Grid
 
 ARCHITECTURE = {"name": "superem", "arguments": {"channels": 2, "blocks": 1, "norm": "none"}}

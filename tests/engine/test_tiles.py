@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from cryomap.enhance.device import Predictor
-from cryomap.enhance.tiles import (
+from cryomap.enhancement.device import Predictor
+from cryomap.enhancement.tiles import (
     Tiling,
     blend,
     cut,

@@ -19,10 +19,10 @@ from cryomap.grid import Grid
 from cryomap.networks.checkpoint import load_weights
 from cryomap.networks.cryosamu import CryoSAMU
 from cryomap.networks.superem import Generator
+from simulation.experiment import Experiment
+from simulation.structures import pack, pack_folder, split, unpack
 from training import loop
-from training.experiment import Experiment
 from training.recipe import RECIPES, Optimisation, read_recipe
-from training.structures import pack, pack_folder, split, unpack
 from training.validation import validate
 from training.widen import widen
 

@@ -7,9 +7,9 @@ import torch
 from training_data import made_structure
 
 import compare_simulation
-from training.atoms_to_density import fourier_radius, structure_density
-from training.experiment import Experiment, Settings, simulate
-from training.likeness import MODEL_B, likeness
+from simulation.atoms_to_density import fourier_radius, structure_density
+from simulation.experiment import Experiment, Settings, simulate
+from simulation.likeness import MODEL_B, likeness
 
 SHAPE = (64, 64, 64)
 ATOMS = made_structure(2000)

@@ -12,8 +12,8 @@ from training_data import made_structure
 from cryomap.atoms import KINDS, AtomicModel, Residue
 from cryomap.grid import Grid
 from cryomap.simulate import structure_factor_map
-from training import degrade, ions, surroundings
-from training.atoms_to_density import (
+from simulation import degrade, ions, surroundings
+from simulation.atoms_to_density import (
     displaced_volumes,
     fourier_radius,
     scattering_weights,
@@ -21,10 +21,10 @@ from training.atoms_to_density import (
     structure_density,
     target_density,
 )
-from training.experiment import Settings, _middle, _zone_selection, simulate, target_of
-from training.randomness import rotation
+from simulation.experiment import Settings, _middle, _zone_selection, simulate, target_of
+from simulation.randomness import rotation
+from simulation.structures import POLYMERS
 from training.stream import Consecutive, SimulatedCubes
-from training.structures import POLYMERS
 
 SHAPE = (48, 48, 48)
 RADIUS = fourier_radius(SHAPE)

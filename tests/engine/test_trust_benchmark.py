@@ -5,7 +5,7 @@ import pytest
 from made_models import model_at
 
 from cryomap.density import DensityMap
-from cryomap.enhance.sharpen import sharpened
+from cryomap.enhancement.sharpen import sharpened
 from cryomap.grid import Grid
 from trust_benchmark.complexes import Complex, signal_of, target_of
 from trust_benchmark.truth import kept_shares

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from trust_maps import LIGAND, RESOLUTION, chain, experiment, ligand, model, result
 
-from cryomap.assess.qscore import q_scores
 from cryomap.density import DensityMap, resample
 from cryomap.grid import Grid
+from cryomap.metrics.qscore import q_scores
 from cryomap.trust.report import judge
 from cryomap.trust.restore import keep_lost
 

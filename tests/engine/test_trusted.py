@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from trust_maps import LIGAND, RESOLUTION, chain, experiment, ligand, model, result
 
-from cryomap import cli
+from cryomap.cli import main as cli
 from cryomap.density import DensityMap, read_map, write_map
-from cryomap.enhance import trusted
-from cryomap.enhance.methods import load_method
-from cryomap.enhance.run import enhance
-from cryomap.enhance.trusted import enhance_trusted
+from cryomap.enhancement import trusted
+from cryomap.enhancement.methods import load_method
+from cryomap.enhancement.run import enhance
+from cryomap.enhancement.trusted import enhance_trusted
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from conftest import blobs, save_as
 
 import cryomap
 from cryomap import worker
-from cryomap.enhance import trusted
+from cryomap.enhancement import trusted
 from cryomap.grid import Grid
 from cryomap.networks.superem import Generator
 

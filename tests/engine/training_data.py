@@ -2,7 +2,7 @@
 
 import torch
 
-from training.structures import Structure
+from simulation.structures import Structure
 
 
 def made_structure(atoms: int = 600, seed: int = 0, pdb_id: str = "MADE", spacing: float = 2.2) -> Structure:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from ..assess.fourier import Curve, reflections, resolution_at, shell_correlation
 from ..density import DensityMap, resample
 from ..errors import InputError
 from ..grid import Grid
+from ..metrics.fourier import Curve, reflections, resolution_at, shell_correlation
 from .consistency import window_mean
 
 WARNING = (

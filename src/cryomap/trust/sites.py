@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..assess.classes import SINGLE_KINDS
-from ..assess.masks import spheres
 from ..atoms import AtomicModel
 from ..grid import Grid
+from ..metrics.classes import SINGLE_KINDS
+from ..metrics.masks import spheres
 
 REACH = 1.5  # A about an atom
 

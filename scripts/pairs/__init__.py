@@ -1,0 +1,1 @@
+"""Pairs of real maps and models, fetched, checked and cut for training."""

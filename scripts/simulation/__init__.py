@@ -1,0 +1,1 @@
+"""Maps as experiments give them, made from atomic structures."""

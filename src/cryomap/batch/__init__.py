@@ -1,0 +1,1 @@
+"""Many maps in one command: files, records, processes, clusters."""

@@ -1,0 +1,163 @@
+"""`python -m cryomap mapcc`: maps against a model or a map, from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..metrics.results import Report
+
+MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent", ".pdb1", ".json")
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the `mapcc` command to the command line's subparsers."""
+    parser = commands.add_parser(
+        "mapcc", help="compare maps with a model or a map, in the field's own figures"
+    )
+    parser.add_argument("maps", nargs="+", metavar="MAP", help="MRC/CCP4 map; changes are against the first")
+    parser.add_argument(
+        "--to",
+        nargs="+",
+        required=True,
+        metavar="MODEL|MAP",
+        help="a model (.cif, .pdb, also .gz), a map (the other half map, say), or one of each",
+    )
+    parser.add_argument(
+        "--resolution", type=float, metavar="A", help="of the maps; default: d99 of the first"
+    )
+    parser.add_argument(
+        "--metrics", default="all", help="all, or some of cc,fsc,qscore,classes,cubes (default: all)"
+    )
+    parser.add_argument("--mask", metavar="MAP", help="use this mask (inside above 0.5), not the model's")
+    parser.add_argument(
+        "--sigma", type=float, default=0.6, metavar="A", help="of Q-scores: 0.6; EMDB's is 0.4"
+    )
+    parser.add_argument("--contour", type=float, nargs="+", metavar="LEVEL", help="of each map, for ligands")
+    parser.add_argument("--stride", type=int, default=4, metavar="A", help="between cubes (default: 4)")
+    parser.add_argument(
+        "--json", metavar="OUT", help="write one JSON object; - prints it instead of the table"
+    )
+    parser.add_argument("--csv", metavar="OUT", help="write every value, one a line")
+    parser.add_argument(
+        "--plot", metavar="OUT.png", help="FSC curves and scores by residue (needs matplotlib)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compare, print and write what was asked for.
+
+    Raises:
+        InputError: a file can't be read or written, or the input makes no sense; nothing is printed then.
+    """
+    from ..density import read_map, resample
+    from ..metrics.report import assess
+    from ..metrics.results import write_text
+
+    for path in (options.csv, options.plot, None if options.json == "-" else options.json):
+        if path and not Path(path).absolute().parent.is_dir():
+            raise InputError(f"{path}: the folder {Path(path).parent} does not exist")
+    if options.contour and len(options.contour) != len(options.maps):
+        raise InputError(
+            f"--contour has {len(options.contour)} levels for {len(options.maps)} maps; give one each"
+        )
+    model, against = _targets(options.to)
+    maps = [read_map(path) for path in options.maps]
+    mask = resample(read_map(options.mask), maps[0].grid).values if options.mask else None
+    report = assess(
+        maps,
+        model,
+        against,
+        resolution=options.resolution,
+        metrics=[name.strip() for name in options.metrics.split(",") if name.strip()],
+        mask=mask,
+        sigma=options.sigma,
+        levels=options.contour,
+        stride=options.stride,
+        progress=lambda step: print(step, file=sys.stderr),
+    )
+    if options.json and options.json != "-":
+        write_text(report.to_json() + "\n", options.json)
+    if options.csv:
+        write_text(report.to_csv(), options.csv)
+    if options.plot:
+        from ..metrics.plots import save_plot
+
+        save_plot(report, options.plot)
+    print(report.to_json() if options.json == "-" else table(report))
+
+
+def _targets(paths: list[str]) -> tuple:
+    """The model and the map among the files to compare with; None for the one that isn't there."""
+    from ..atoms import read_model
+    from ..density import read_map
+
+    model = against = None
+    for path in paths:
+        name = Path(path).name.lower().removesuffix(".gz")
+        if name.endswith(MODEL_SUFFIXES):
+            if model is not None:
+                raise InputError(f"{path}: a second model; give one model and at most one map to --to")
+            model = read_model(path)
+        else:
+            if against is not None:
+                raise InputError(f"{path}: a second map; give one map and at most one model to --to")
+            against = read_map(path)
+    return model, against
+
+
+def table(report: Report) -> str:
+    """The figures as text: a line a figure and a column a map, then classes, ligands, cubes and notes."""
+    target = " and ".join(name for name in (report.model and report.model.name, report.against) if name)
+    names = [f"{scores.name} ({scores.frame})" if scores.frame else scores.name for scores in report.maps]
+    lines = [f"to {target}, resolution {report.resolution:g} A", ""]
+    rows = [("", *names)]
+    for figure in report.maps[0].figures:
+        rows.append((figure, *(_show(scores.figures.get(figure)) for scores in report.maps)))
+    rows += _class_rows(report)
+    if report.maps[0].cube_comparison:
+        rows.append(("cubes: mean CC", *(_show(s.cube_comparison.mean_after) for s in report.maps)))
+        if len(report.maps) > 1:
+            shares = [_show(scores.cube_comparison.improved) for scores in report.maps[1:]]
+            rows.append(("cubes: share improved", "", *shares))
+    lines += _aligned(rows)
+    marked = [(s.name, row) for s in report.maps for row in report.ligand_rows(s) if row["marks"]]
+    for name, row in marked:
+        residue = f"/{row['chain']}:{row['number']}{row['insertion_code']} {row['name']}"
+        lines.append(f"worse in {name}: {residue}: {', '.join(row['marks'])}")
+    return "\n".join(lines + [""] + [f"note: {note}" for note in report.notes])
+
+
+def _class_rows(report: Report) -> list[tuple[str, ...]]:
+    rows = []
+    for name, first in report.maps[0].classes.items():
+        for measure in ("q", "rscc"):
+            cells = []
+            for scores in report.maps:
+                now = scores.classes[name]
+                mean, sd = getattr(now, f"{measure}_mean"), getattr(now, f"{measure}_sd")
+                change = mean - getattr(first, f"{measure}_mean")
+                cells.append(
+                    f"{mean:.3f} +- {sd:.3f}" + (f" ({change:+.3f})" if scores is not report.maps[0] else "")
+                )
+            rows.append((f"{name} {measure} (n = {getattr(first, f'{measure}_count')})", *cells))
+    return rows
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.4g}" if abs(value) < 0.01 else f"{value:.3f}"
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        row[0].ljust(widths[0])
+        + "".join("  " + cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    ]

@@ -1,0 +1,1 @@
+"""The command `mapcc`: what is measured, and how it is shown."""

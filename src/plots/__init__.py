@@ -1,0 +1,1 @@
+"""Plots of agreement and their window."""

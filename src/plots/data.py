@@ -1,0 +1,111 @@
+"""What the plots of `mapcc` show, as plain data that a session can keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from chimerax.atomic import Residues
+from chimerax.map import Volume
+
+from ..cryomap.metrics.results import Report
+from ..mapcc.rows import residue_values
+
+MOST_ATOMS = 5000  # of a class; the shape of a distribution needs no more
+TITLES = {"qscore": "Q-score", "rscc": "RSCC"}
+
+
+@dataclass(frozen=True)
+class FscCurve:
+    """One curve.
+
+    Attributes:
+        label: what the legend calls it.
+        map_number: which of the compared maps it belongs to, from 0: its color.
+        masked: whether the map was masked; such curves are drawn dashed.
+        d: spacings in A.
+        fsc: the correlation at each.
+    """
+
+    label: str
+    map_number: int
+    masked: bool
+    d: list[float]
+    fsc: list[float]
+
+
+@dataclass(frozen=True)
+class PlotData:
+    """All that one `mapcc` has to show.
+
+    Attributes:
+        title: what was compared with what.
+        curves: FSC curves.
+        residues: along the horizontal axis of the residue plot, or None.
+        values: by measure ("Q-score"), by map, a value or nan for each residue.
+        classes: by class of molecule, by map, the Q-scores of its atoms (of some of them if there are many).
+    """
+
+    title: str = ""
+    curves: list[FscCurve] = field(default_factory=list)
+    residues: Residues | None = None
+    values: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    classes: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def residue_count(self) -> int:
+        """How many residues there are values for; 0 if some of them were deleted since."""
+        lengths = {len(array) for of_maps in self.values.values() for array in of_maps.values()}
+        return len(self.residues) if self.residues is not None and lengths == {len(self.residues)} else 0
+
+    def snapshot(self) -> dict:
+        """The data for a session file."""
+        return {**vars(self), "version": 1, "curves": [asdict(curve) for curve in self.curves]}
+
+    @staticmethod
+    def from_snapshot(data: dict) -> PlotData:
+        """The data from a session file."""
+        curves = [FscCurve(**curve) for curve in data["curves"]]
+        return PlotData(data["title"], curves, data["residues"], data["values"], data["classes"])
+
+
+def plot_data(title: str, volumes: Sequence[Volume], residues: Residues | None, report: Report) -> PlotData:
+    """What there is to plot of a report on these maps and residues."""
+    curves, values = [], {}
+    for number, (volume, scores) in enumerate(zip(volumes, report.maps, strict=True)):
+        name = f"#{volume.id_string} {volume.name}"
+        for kind, curve in scores.curves.items():
+            masked = kind.endswith("_masked")
+            label = f"{name}, masked" if masked else name
+            curves.append(FscCurve(label, number, masked, curve.d.tolist(), curve.fsc.tolist()))
+        for attribute, array in residue_values(scores).items():
+            values.setdefault(TITLES[attribute], {})[name] = np.asarray(array, float)
+    return PlotData(title, curves, residues, values, _class_scores(volumes, report))
+
+
+def halves_plot(title: str, halves: dict) -> PlotData:
+    """The Fourier shell correlation of half maps before and after enhancement, as the engine tells it."""
+    labels = {"before": "half maps", "after": "enhanced halves (not a resolution)"}
+    curves = [
+        FscCurve(label, number, False, halves["fsc"][key]["d"], halves["fsc"][key]["fsc"])
+        for number, (key, label) in enumerate(labels.items())
+    ]
+    return PlotData(title, curves)
+
+
+def _class_scores(volumes: Sequence[Volume], report: Report) -> dict[str, dict[str, np.ndarray]]:
+    if "classes" not in report.metrics or report.model is None:
+        return {}
+    from ..cryomap.metrics.classes import CLASSES, atom_classes
+
+    classes = atom_classes(report.model)
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name in CLASSES:
+        for volume, scores in zip(volumes, report.maps, strict=True):
+            q = scores.atom_q[classes == name]
+            q = q[np.isfinite(q)].astype(np.float32)
+            if len(q):
+                some = q[:: max(1, len(q) // MOST_ATOMS)]
+                found.setdefault(name.replace("_", " "), {})[f"#{volume.id_string} {volume.name}"] = some
+    return found

@@ -1,0 +1,1 @@
+"""Maps and models of the scene as the engine takes them, and back."""

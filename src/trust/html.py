@@ -1,0 +1,129 @@
+"""What `enhance` tells in the Log of how far its results can be trusted."""
+
+from __future__ import annotations
+
+from html import escape
+
+from chimerax.atomic import AtomicStructure
+from chimerax.map import Volume
+
+from .markers import go_there, marker_spec
+from .model import TrustModel
+
+MOST_ROWS = 12  # of a kind
+_TABLE = "border=1 cellpadding=2 cellspacing=0"
+_COLORS = {"lost": "#c00000", "invented": "#8030b0", "disagreement": "#b06000"}
+_SHARES = {"lost": "gone", "invented": "not in the input"}
+
+
+def trust_section(result: Volume, given: Volume, report: dict, group: TrustModel | None) -> str:
+    """A sentence on a result, and a table of what was lost or invented if anything was.
+
+    Args:
+        result: the new map.
+        given: its input.
+        report: of the engine.
+        group: what was opened of it.
+    """
+    trust = report.get("trust")
+    if trust is None:
+        return ""
+    lost, invented = len(trust["lost"]), len(trust["invented"])
+    sentence = (
+        f"#{result.id_string}: support by the input {trust['consistency']:.2f}"
+        f" (correlation at {trust['resolution']:.1f} &Aring;; 1 is full support); {_summary(lost, invented)}"
+    )
+    if lost:
+        done = trust.get("restored")
+        sentence += (
+            ", and filled from the input" if done else "; <b>keepLost true</b> fills it from the input"
+        )
+    if lost and not given.deleted:
+        mesh = f'<a href="cxcmd:volume #{given.id_string} show style mesh">Show the input as mesh</a>'
+        sentence += f". {mesh} to see what was there"
+    if not result.session.models.list(type=AtomicStructure):
+        sentence += ". With an atomic model open, its ligands and ions are looked at more closely"
+    if group is None or not lost + invented:
+        return f"<p>{sentence}.</p>"
+    titles = ("", "Center (&Aring;)", "&Aring;<sup>3</sup>", "Peak", "Share", "Nearest")
+    rows = [row for kind in ("lost", "invented") for row in _rows(group, kind, trust[kind])]
+    return f"<p>{sentence}.</p>{_table(titles, rows)}"
+
+
+def _summary(lost: int, invented: int) -> str:
+    if not lost + invented:
+        return "no density was lost or invented"
+    parts = []
+    for count, word in ((lost, "lost"), (invented, "invented")):
+        if count:
+            color = _COLORS[word]
+            parts.append(
+                f'<b><font color="{color}">{count} region{"" if count == 1 else "s"} {word}</font></b>'
+            )
+    return " and ".join(parts)
+
+
+def _rows(group: TrustModel, kind: str, regions: list[dict]) -> list[list[str]]:
+    rows = [
+        [
+            _link(group, kind, number),
+            _place(region),
+            f"{region['volume']:.0f}",
+            f"{region['peak_sigma']:.1f} &sigma;",
+            f"{100 * region['share']:.0f} % {_SHARES[kind]}",
+            _nearest(region),
+        ]
+        for number, region in enumerate(regions[:MOST_ROWS], 1)
+    ]
+    if len(regions) > MOST_ROWS:
+        rows.append([f"and {len(regions) - MOST_ROWS} more {kind}, smaller or weaker", *[""] * 5])
+    return rows
+
+
+def halves_section(group: TrustModel, halves: dict) -> str:
+    """What became of half maps: resolutions, where they disagree, and what that is worth."""
+    before, after = (
+        f"at {d:.2f} &Aring;" if d else "nowhere" for d in (halves["d_before"], halves["d_after"])
+    )
+    places = halves["disagreements"]
+    text = (
+        f"<p>FSC, unmasked, falls below 0.143: half maps {before}, enhanced halves {after}."
+        f" <b>{escape(halves['warning'])}</b></p>"
+    )
+    if not places:
+        return text + "<p>There is no larger region where the enhanced halves disagree.</p>"
+    rows = [
+        [_link(group, "disagreement", number), _place(place), f"{place['volume']:.0f}", _nearest(place)]
+        for number, place in enumerate(places[:MOST_ROWS], 1)
+    ]
+    if len(places) > MOST_ROWS:
+        rows.append([f"and {len(places) - MOST_ROWS} smaller ones", "", "", ""])
+    titles = ("Halves disagree", "Center (&Aring;)", "&Aring;<sup>3</sup>", "Nearest")
+    return text + _table(titles, rows)
+
+
+def _link(group: TrustModel, kind: str, number: int) -> str:
+    spec = marker_spec(group, kind, number)
+    text = f'<font color="{_COLORS[kind]}">{kind} {number}</font>'
+    return text if spec is None else f'<a href="cxcmd:{go_there(spec)}">{text}</a>'
+
+
+def _place(region: dict) -> str:
+    return ", ".join(f"{x:.1f}" for x in region["center"])
+
+
+def _nearest(region: dict) -> str:
+    """A link to the residue, and how far away it is if the region doesn't touch it."""
+    if not region.get("nearest"):
+        return ""
+    spec, _, name = region["nearest"].rpartition(" ")
+    kind = region.get("kind", "")
+    what = f" ({kind})" if kind not in ("", "protein") else ""
+    away = f", {region['distance']:.0f} &Aring; away" if region["distance"] > 2.5 else ""
+    return f'<a href="cxcmd:view {spec}; select {spec}">{escape(name)} {escape(spec)}</a>{what}{away}'
+
+
+def _table(titles: tuple[str, ...], rows: list[list[str]]) -> str:
+    head = "".join(f"<th>{title}</th>" for title in titles)
+    body = "".join("<tr>" + "".join(f"<td nowrap>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table {_TABLE}><tr>{head}</tr>{body}</table>"
