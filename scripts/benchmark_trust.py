@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from cryomap.density import DensityMap
 from cryomap.enhancement.contour import default_contour
-from cryomap.trust.report import judge
+from cryomap.trust.judgement import judge
 from cryomap.trust.restore import keep_lost
 from simulation.randomness import chance, choice, uniform
 from trust_benchmark.complexes import (

@@ -35,7 +35,7 @@ def erase(density, model, ligand):
 
 def judged(session, given, model, resolution, ligand):
     """Enhance, erase, and open what the engine says of it: the result and its group."""
-    from chimerax.map_enhance.cryomap.trust.report import judge
+    from chimerax.map_enhance.cryomap.trust.judgement import judge
     from chimerax.map_enhance.enhance.job_files import Answer, EnhanceSettings
     from chimerax.map_enhance.enhance.open_trust import open_trust
     from chimerax.map_enhance.scene.models import atomic_model, density_map
@@ -48,7 +48,7 @@ def judged(session, given, model, resolution, ligand):
     result.data.values_changed()
     trust = judge(before, after, level=contour_level(given), resolution=float(resolution))
     extras = {"support": trust.support.values, "regions": trust.region_voxels()}
-    answer = Answer(after.values, after.grid, {"trust": trust.to_json()}, extras, before.grid)
+    answer = Answer(after.values, after.grid, {"trust": trust.to_dict()}, extras, before.grid)
     return result, open_trust(session, result, answer, EnhanceSettings(color_by="support"))
 
 

@@ -11,7 +11,7 @@ from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
 from cryomap.metrics.correlation import correlations, model_map
 from cryomap.metrics.qscore import q_scores
-from cryomap.trust.report import Trust
+from cryomap.trust.judgement import Trust
 
 from .complexes import Complex, extra_signal, signal_of
 from .truth import components

@@ -161,7 +161,7 @@ def _compare_halves(job: dict[str, Any], done: list[Enhanced], emit) -> None:
     inputs = tuple(_read_values(task, "values") for task in job["maps"][:2])
     found = compare_halves(inputs, (first.result, second.result), level=together.report.contour_out)
     _save(job["agreement"], found.agreement.values)
-    emit("halves", output=job["agreement"], grid=vars(found.agreement.grid), report=found.to_json())
+    emit("halves", output=job["agreement"], grid=vars(found.agreement.grid), report=found.to_dict())
 
 
 def _read_values(task: dict[str, Any], key: str) -> DensityMap:

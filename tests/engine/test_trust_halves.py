@@ -39,7 +39,7 @@ def test_one_network_makes_the_halves_agree_more_than_the_data(case):
 
 
 def test_json(case):
-    content = json.loads(json.dumps(compare_halves(*case, level=0.15).to_json()))
+    content = json.loads(json.dumps(compare_halves(*case, level=0.15).to_dict()))
     assert content["disagreements"][0]["volume"] > 30
     assert len(content["fsc"]["before"]["d"]) == len(content["fsc"]["before"]["fsc"])
 

@@ -5,7 +5,7 @@ from trust_maps import LIGAND, RESOLUTION, chain, experiment, ligand, model, res
 from cryomap.density import DensityMap, resample
 from cryomap.grid import Grid
 from cryomap.metrics.qscore import q_scores
-from cryomap.trust.report import judge
+from cryomap.trust.judgement import judge
 from cryomap.trust.restore import keep_lost
 
 LEVEL = 0.012

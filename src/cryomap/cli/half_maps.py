@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..batch.files import beside
 from ..density import DensityMap, require_writable, write_map
 from ..errors import InputError
-from ..trust.halves import HalfMaps, require_halves
+from ..trust.halves import HalvesComparison, require_halves
 
 if TYPE_CHECKING:
     from ..atoms import AtomicModel
@@ -80,7 +80,7 @@ def _outputs(options: argparse.Namespace) -> list[Path]:
     return [Path(options.output), *(beside(options.output, part) for part in PARTS)]
 
 
-def summary(output: str, found: HalfMaps) -> str:
+def summary(output: str, found: HalvesComparison) -> str:
     """What the halves' comparison says, in a few lines."""
     before, after = (f"{d:.2f} A" if d else "nowhere" for d in (found.d_before, found.d_after))
     count = len(found.disagreements)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-FLAT_SHARE = 0.1  # of the voxels having one and the same value: the solvent was masked away
+from ..background import half_sample_mode, masked_value, sorted_sample
+
 RIPPLE = 1e-3
 NOISE_SIGMAS = 5.0
 DENSITY_SHARE, DENSITY_VOLUME = 0.01, 2e4  # of the box; A^3
@@ -37,30 +38,16 @@ def noise_ceiling(values: np.ndarray, voxel_volume: float, most: int = 4_000_000
         voxel_volume: A^3.
         most: how many voxels to look at, evenly spread.
     """
-    sample = np.sort(values.reshape(-1)[:: max(1, values.size // most)])
-    changes = np.flatnonzero(np.diff(sample)) + 1
-    runs = np.diff(np.concatenate(([0], changes, [sample.size])))
-    longest = int(runs.argmax())
-    if runs[longest] > FLAT_SHARE * sample.size:
-        solvent = float(sample[changes[longest - 1]] if longest else sample[0])
+    sample = sorted_sample(values, most)
+    solvent = masked_value(sample)
+    if solvent is not None:
         return solvent + RIPPLE * (float(sample[-1]) - solvent)
-    mode = _half_sample_mode(sample)
+    # Going on to the very peak would follow its noise.
+    mode = half_sample_mode(sample, sample.size // 16 + 2)
     below = sample[sample < mode]
     sigma = float(np.sqrt(np.mean((below - mode) ** 2, dtype=np.float64))) if below.size else 0.0
     share = min(DENSITY_SHARE, DENSITY_VOLUME / (values.size * voxel_volume))
     return min(mode + NOISE_SIGMAS * sigma, float(sample[int((1 - share) * (sample.size - 1))]))
-
-
-def _half_sample_mode(ordered: np.ndarray) -> float:
-    """The mode of sorted values (Bickel & Fruehwirth 2006): the densest half, and again, down to a sixteenth.
-
-    Going on to the very peak, as they do, would follow its noise.
-    """
-    for _ in range(4):
-        half = ordered.size // 2
-        start = int(np.argmin(ordered[half:] - ordered[: ordered.size - half]))
-        ordered = ordered[start : start + half + 1]
-    return float(np.median(ordered))
 
 
 def enclosed_volume(values: np.ndarray, level: float, voxel_volume: float) -> float:

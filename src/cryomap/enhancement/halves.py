@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..density import DensityMap
-from ..trust.halves import HalfMaps, compare_halves, mean_map
+from ..trust.halves import HalvesComparison, compare_halves, mean_map
 from .trusted import Enhanced, enhance_trusted
 
 
@@ -22,11 +22,11 @@ class EnhancedHalves:
 
     halves: tuple[Enhanced, Enhanced]
     together: Enhanced
-    comparison: HalfMaps
+    comparison: HalvesComparison
 
     def to_dict(self) -> dict[str, Any]:
         """The report of the mean, with the halves' comparison under "halves"."""
-        return {**self.together.to_dict(), "halves": self.comparison.to_json()}
+        return {**self.together.to_dict(), "halves": self.comparison.to_dict()}
 
 
 def enhance_halves(first: DensityMap, second: DensityMap, *how: Any, **more: Any) -> EnhancedHalves:

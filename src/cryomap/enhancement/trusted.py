@@ -12,7 +12,7 @@ import numpy as np
 from ..atoms import AtomicModel
 from ..density import DensityMap
 from ..errors import InputError
-from ..trust.report import Trust, judge
+from ..trust.judgement import Trust, judge
 from ..trust.restore import keep_lost
 from .methods import Method
 from .run import Report, enhance, unit_mask
@@ -47,7 +47,7 @@ class Enhanced:
     def to_dict(self) -> dict[str, Any]:
         """The report with the trust summary under "trust" (null where there is none)."""
         trust = self.trust and {
-            **self.trust.to_json(),
+            **self.trust.to_dict(),
             "restored": self.restored,
             "seconds": round(self.trust_seconds, 3),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -197,12 +198,28 @@ def local_correlation(comparison: Comparison) -> np.ndarray:
     def mean(values: np.ndarray) -> np.ndarray:
         return window_mean(values, c.grid, width) / weight
 
-    a, b = mean(c.observed), mean(c.explained)
-    covariance = mean(c.observed * c.explained) - a * b
-    variances = (mean(c.observed**2) - a * a).clip(0), (mean(c.explained**2) - b * b).clip(0)
     noise = np.float32(max(c.noise, 1e-3 * c.level, 1e-30)) ** 2
-    correlation = covariance / np.sqrt((variances[0] + 0.01 * noise) * (variances[1] + 0.25 * noise))
-    return np.where(c.inside, correlation, 0).clip(-1, 1).astype(np.float32)
+    correlation = windowed_correlation(c.observed, c.explained, mean, (0.01 * noise, 0.25 * noise))
+    return np.where(c.inside, correlation, 0)
+
+
+def windowed_correlation(
+    first: np.ndarray,
+    second: np.ndarray,
+    mean: Callable[[np.ndarray], np.ndarray],
+    floors: tuple[float, float],
+) -> np.ndarray:
+    """Pearson correlation about each point, float32 (z, y, x), -1..1.
+
+    Args:
+        first, second: maps on one grid.
+        mean: of a map in a window about each point.
+        floors: added to the two variances, so that where a map is all but constant there is no correlation.
+    """
+    a, b = mean(first), mean(second)
+    covariance = mean(first * second) - a * b
+    variances = (mean(first**2) - a * a).clip(0) + floors[0], (mean(second**2) - b * b).clip(0) + floors[1]
+    return (covariance / np.sqrt(variances[0] * variances[1])).clip(-1, 1).astype(np.float32)
 
 
 def global_consistency(comparison: Comparison) -> float:

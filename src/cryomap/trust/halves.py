@@ -12,7 +12,7 @@ from ..density import DensityMap, resample
 from ..errors import InputError
 from ..grid import Grid
 from ..metrics.fourier import Curve, reflections, resolution_at, shell_correlation
-from .consistency import window_mean
+from .consistency import window_mean, windowed_correlation
 
 WARNING = (
     "One network made both enhanced halves, and what it knows of proteins correlates them: their FSC says how much "
@@ -24,7 +24,7 @@ LEAST_VOLUME = 30.0  # A^3
 
 
 @dataclass(frozen=True)
-class HalfMaps:
+class HalvesComparison:
     """Enhanced half maps compared.
 
     Attributes:
@@ -45,7 +45,7 @@ class HalfMaps:
     disagreements: tuple[tuple[tuple[float, float, float], float], ...]
     warning: str = WARNING
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, for `json.dumps`."""
         curves = {"before": self.before, "after": self.after}
         return {
@@ -59,7 +59,7 @@ class HalfMaps:
 
 def compare_halves(
     halves: tuple[DensityMap, DensityMap], enhanced: tuple[DensityMap, DensityMap], *, level: float
-) -> HalfMaps:
+) -> HalvesComparison:
     """Compare half maps before and after enhancement.
 
     Args:
@@ -76,7 +76,7 @@ def compare_halves(
     before = _correlate(*halves)
     after = _correlate(first, second)
     agreement = local_agreement(first, second, level)
-    return HalfMaps(
+    return HalvesComparison(
         before,
         after,
         resolution_at(before, 0.143),
@@ -127,14 +127,10 @@ def local_agreement(first: DensityMap, second: DensityMap, level: float) -> Dens
     def mean(values: np.ndarray) -> np.ndarray:
         return window_mean(values, grid, WINDOW)
 
-    mean_a, mean_b = mean(a), mean(b)
-    variance = (mean(a * a) - mean_a**2).clip(0) * (mean(b * b) - mean_b**2).clip(0)
-    covariance = mean(a * b) - mean_a * mean_b
     shown = mean(((a > level) | (b > level)).astype(np.float32)) > 0.01
-    # Where one half has density and the other has none at all, there is no agreement: 0, not undefined.
-    floor = (1e-3 * level) ** 4
-    values = np.where(shown, covariance / np.sqrt(variance + floor), 0).clip(-1, 1)
-    return DensityMap(values.astype(np.float32), grid, "agreement of the halves")
+    floor = np.float32(1e-3 * level) ** 2
+    values = np.where(shown, windowed_correlation(a, b, mean, (floor, floor)), 0)
+    return DensityMap(values, grid, "agreement of the halves")
 
 
 def _correlate(first: DensityMap, second: DensityMap) -> Curve:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, optimize
 
-SAMPLE = 2_000_000  # voxels looked at
-MASKED_SHARE = 0.1  # of the voxels having one and the same value: the solvent was masked away
+from ..background import half_sample_mode, masked_value, sorted_sample
+
 CUT_OFF = 0.6
 BELOW_SHARE = 0.1  # of solvent lying below the background, at least, where both halves of the noise are there
 
@@ -34,10 +34,10 @@ def find_solvent(values: np.ndarray) -> Solvent:
     Where a tenth of the voxels have one value, the solvent was masked away to that value. Else the peak of the
     histogram is the solvent.
     """
-    constant = masked_value(values)
+    sample = sorted_sample(values)
+    constant = masked_value(sample)
     if constant is None:
-        sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLE)]).astype(np.float64)
-        return Solvent(_mode(sample), np.ones(values.shape, bool), False)
+        return Solvent(half_sample_mode(sample.astype(np.float64)), np.ones(values.shape, bool), False)
     inside = ndimage.binary_closing(np.pad(values != constant, 1))[1:-1, 1:-1, 1:-1]
     return Solvent(constant, inside, True)
 
@@ -77,22 +77,3 @@ def significance(volume: float, width: float, expected: float = 0.1) -> float:
         return np.log(cells * (t * t - 1)) - t * t / 2 - np.log(expected)
 
     return float(optimize.brentq(excess, 2.0, 40.0)) if excess(2.0) > 0 else 2.0
-
-
-def masked_value(values: np.ndarray) -> float | None:
-    """The value that a tenth of the voxels or more share; None if there is none."""
-    sample = np.sort(values.ravel()[:: max(1, values.size // SAMPLE)])
-    changes = np.flatnonzero(np.diff(sample)) + 1
-    edges = np.concatenate(([0], changes, [sample.size]))
-    longest = int(np.diff(edges).argmax())
-    share = (edges[longest + 1] - edges[longest]) / sample.size
-    return float(sample[edges[longest]]) if share > MASKED_SHARE else None
-
-
-def _mode(ordered: np.ndarray) -> float:
-    """Half-sample mode of sorted values, down to 1,000 of them (Bickel & Fruehwirth 2006)."""
-    while ordered.size > 1000:
-        half = ordered.size // 2
-        start = int(np.argmin(ordered[half:] - ordered[: ordered.size - half]))
-        ordered = ordered[start : start + half + 1]
-    return float(np.median(ordered))

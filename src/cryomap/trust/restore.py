@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from ..density import DensityMap, resample
 from .consistency import bring_to_grid, surroundings, window_mean
+from .judgement import Trust
 from .noise import find_solvent
-from .report import Trust
 from .spectrum import Spectrum
 
 REACH = 2.0  # A beyond a lost region: as far as Q-scores look

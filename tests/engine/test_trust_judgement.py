@@ -7,8 +7,8 @@ from trust_maps import FAR, LIGAND, RESOLUTION, SIZE, chain, experiment, ligand,
 from cryomap.density import DensityMap
 from cryomap.errors import InputError
 from cryomap.grid import Grid
+from cryomap.trust.judgement import judge
 from cryomap.trust.lost import Region
-from cryomap.trust.report import judge
 from cryomap.trust.sites import near_sites
 
 LEVEL = 0.012
@@ -130,7 +130,7 @@ def test_resolution_is_told_from_the_maps(rng, atoms):
 def test_json_holds_everything_but_arrays(rng, atoms):
     everything = np.concatenate([atoms, ligand()])
     trust = judge(experiment(rng, everything), result(atoms), level=LEVEL, resolution=RESOLUTION)
-    content = json.loads(json.dumps(trust.to_json()))
+    content = json.loads(json.dumps(trust.to_dict()))
     (lost,) = content["lost"]
     assert set(lost) == {"center", "volume", "peak_sigma", "share", "nearest", "kind", "distance"}
     assert np.linalg.norm(np.array(lost["center"]) - LIGAND) < 1

@@ -41,7 +41,7 @@ class Trust:
     noise: float
     threshold: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, for `json.dumps`."""
         return {
             "consistency": round(self.consistency, 4),

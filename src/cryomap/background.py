@@ -1,0 +1,30 @@
+"""The value of a map where there is no molecule: the peak of its histogram, or what the solvent was masked to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MASKED_SHARE = 0.1  # of the voxels having one and the same value: the solvent was masked away
+
+
+def sorted_sample(values: np.ndarray, most: int = 2_000_000) -> np.ndarray:
+    """At most that many voxels of a map, about evenly spread, sorted (n,)."""
+    return np.sort(values.ravel()[:: max(1, values.size // most)])
+
+
+def masked_value(ordered: np.ndarray) -> float | None:
+    """The value that more than a tenth of the sorted values share; None if there is none."""
+    changes = np.flatnonzero(np.diff(ordered)) + 1
+    edges = np.concatenate(([0], changes, [ordered.size]))
+    longest = int(np.diff(edges).argmax())
+    share = (edges[longest + 1] - edges[longest]) / ordered.size
+    return float(ordered[edges[longest]]) if share > MASKED_SHARE else None
+
+
+def half_sample_mode(ordered: np.ndarray, fewest: int = 1000) -> float:
+    """The mode of sorted values (Bickel & Fruehwirth 2006): the densest half, and again, down to so many of them."""
+    while ordered.size > fewest:
+        half = ordered.size // 2
+        start = int(np.argmin(ordered[half:] - ordered[: ordered.size - half]))
+        ordered = ordered[start : start + half + 1]
+    return float(np.median(ordered))
