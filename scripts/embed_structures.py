@@ -17,10 +17,11 @@ import numpy as np
 
 from cryomap.atoms import read_model
 from cryomap.errors import InputError
+from cryomap.replacing import replacing
 from pairs.checksums import digest
 from pairs.embedding import backbones, structural_embedding
 from pairs.entries import MODEL_ENDINGS
-from training.atomic import replacing
+from pairs.files import save_array
 
 
 def structures(source: Path) -> dict[str, Path]:
@@ -48,10 +49,9 @@ def save(embedding: np.ndarray, record: dict, path: Path) -> None:
     Raises:
         WriteError: the folder can't be written, or the disk is full.
     """
-    with replacing(path, "wb") as out:
-        np.save(out, embedding)
-    with replacing(path.with_suffix(".json")) as out:
-        json.dump(record, out)
+    save_array(path, embedding)
+    with replacing(path.with_suffix(".json")) as temporary:
+        Path(temporary).write_text(json.dumps(record))
 
 
 def is_cached(path: Path, record: dict) -> bool:

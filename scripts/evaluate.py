@@ -23,6 +23,7 @@ from cryomap.atoms import AtomicModel, read_model
 from cryomap.density import DensityMap, read_map, resample
 from cryomap.errors import InputError
 from cryomap.metrics.report import assess
+from cryomap.replacing import replacing
 from cryomap.simulate import situs_map
 from evaluation.figures import score_chart, section_chart
 from evaluation.measures import DEPOSITED
@@ -30,7 +31,6 @@ from evaluation.tables import report
 from evaluation.variants import BASELINES, STEP, Variant, chosen_variants
 from pairs.archives import Sources, located
 from pairs.entries import Entry, read_list, scan_folder
-from training.atomic import replacing
 
 SECTIONS = 6  # maps in sections.png
 SLAB = 3  # sections averaged into one
@@ -174,10 +174,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def write(folder: Path, result: dict) -> None:
     """Write the JSON and the Markdown of what has been measured so far."""
-    with replacing(folder / "evaluation.json") as out:
-        json.dump(result, out, indent=1)
-    with replacing(folder / "evaluation.md") as out:
-        out.write(report(result))
+    for name, text in (("evaluation.json", json.dumps(result, indent=1)), ("evaluation.md", report(result))):
+        with replacing(folder / name, make_folders=True) as temporary:
+            Path(temporary).write_text(text)
 
 
 def _spread(pictures: list) -> list:

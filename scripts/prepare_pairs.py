@@ -16,14 +16,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from cryomap.errors import InputError
+from cryomap.errors import InputError, WriteError
+from cryomap.replacing import replacing
 from pairs import archives, examine
 from pairs.checksums import read_checksums
 from pairs.entries import LISTS, SPLITS, Entry, read_list, scan_folder
 from pairs.files import write_index
 from pairs.identity import redundant, relatives
 from pairs.recipes import PAIR_RECIPES, PairRecipe, with_changes
-from training.atomic import WriteError, replacing
 
 
 def wanted_entries(options: argparse.Namespace) -> list[Entry]:
@@ -131,8 +131,8 @@ def write_settings(folder: Path, recipe: PairRecipe) -> None:
     if path.is_file() and path.read_text() == text:
         return
     (folder / "index.tsv").unlink(missing_ok=True)
-    with replacing(path) as out:
-        out.write(text)
+    with replacing(path, make_folders=True) as temporary:
+        Path(temporary).write_text(text)
 
 
 def _row(entry: Entry, record: dict) -> dict:

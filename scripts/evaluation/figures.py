@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cryomap.replacing import replacing
+
 from .measures import DEPOSITED, MEASURES, variants_of
 
 PANELS = (
@@ -113,8 +115,6 @@ def _pyplot():
 
 
 def _save(figure, path: Path) -> None:
-    from training.atomic import replacing
-
-    with replacing(path, "wb") as out:
-        figure.savefig(out, format="png", dpi=110)
+    with replacing(path, make_folders=True) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
     _pyplot().close(figure)

@@ -18,8 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryomap.errors import InputError
-from training.atomic import WriteError
+from cryomap.errors import InputError, WriteError
 
 from .checksums import Checksum, announced_checksums, digest, fault, read_checksums
 

@@ -12,7 +12,7 @@ from cryomap.atoms import AtomicModel, read_model
 from cryomap.density import DensityMap, read_map, resample
 from cryomap.enhancement.normalize import NORMALIZATIONS
 from cryomap.errors import InputError
-from training.atomic import replacing
+from cryomap.replacing import replacing
 
 from .archives import Located
 from .files import save_pair, valid_starts
@@ -53,8 +53,8 @@ def examine(entry: Located, recipe: PairRecipe, folder: Path) -> dict:
         "model_file": entry.model_file,
         "resolution": entry.resolution,
     } | record
-    with replacing(path) as out:
-        json.dump({"key": key, "record": record}, out)
+    with replacing(path, make_folders=True) as temporary:
+        Path(temporary).write_text(json.dumps({"key": key, "record": record}))
     return record
 
 
@@ -103,8 +103,8 @@ def cut_cubes(name: str, record: dict, recipe: PairRecipe, folder: Path) -> int:
     )
     starts = valid_starts(pair, recipe.size, recipe.stride, recipe.margin)
     save_pair(folder, name, pair, starts)
-    with replacing(done) as out:
-        out.write(key)
+    with replacing(done, make_folders=True) as temporary:
+        Path(temporary).write_text(key)
     return len(starts)
 
 

@@ -9,13 +9,14 @@ would; both files are memory-mapped. Float16 keeps 11 bits of values from 0 to 1
 from __future__ import annotations
 
 import csv
+import glob
 import os
 from pathlib import Path
 
 import numpy as np
 
 from cryomap.errors import InputError
-from training.atomic import replacing
+from cryomap.replacing import replacing
 
 COLUMNS = (
     "entry emdb_id pdb_id split resolution_A target_A correlation cubes reason map_file model_file".split()
@@ -66,15 +67,28 @@ def save_pair(folder: Path, name: str, pair: np.ndarray, starts: np.ndarray) -> 
         WriteError: the disk is full, or the folder can't be written.
     """
     (folder / f"{name}.starts.npy").unlink(missing_ok=True)
-    with replacing(folder / f"{name}.npy", "wb") as out:
-        np.save(out, pair.astype(np.float16))
-    with replacing(folder / f"{name}.starts.npy", "wb") as out:
-        np.save(out, starts)
+    for left_by_a_killed_run in folder.glob(f".{glob.escape(name)}.*npy.*.tmp"):
+        left_by_a_killed_run.unlink()
+    for ending, values in ((".npy", pair.astype(np.float16)), (".starts.npy", starts)):
+        save_array(folder / (name + ending), values)
+
+
+def save_array(path: Path, values: np.ndarray) -> None:
+    """Write an array as .npy, whole or not at all; the folder is made.
+
+    Raises:
+        WriteError: the disk is full, or the folder can't be written.
+    """
+    with replacing(path, make_folders=True) as temporary, open(temporary, "wb") as out:
+        np.save(out, values)
 
 
 def write_index(folder: Path, rows: list[dict]) -> None:
     """Write index.tsv: `COLUMNS` of each entry; the split is empty where it is not used, and `reason` says why."""
-    with replacing(folder / "index.tsv") as out:
+    with (
+        replacing(folder / "index.tsv", make_folders=True) as temporary,
+        open(temporary, "w", newline="") as out,
+    ):
         writer = csv.DictWriter(out, COLUMNS, delimiter="\t", lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

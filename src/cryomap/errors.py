@@ -8,5 +8,9 @@ class InputError(ValueError):
     """
 
 
+class WriteError(InputError):
+    """Output can't be written (a full disk, no such folder, no right to): there is no use in going on with the rest."""
+
+
 class Cancelled(Exception):
     """Raise it in a progress callback to stop a calculation; nothing is written."""
