@@ -115,7 +115,7 @@ def _enhance(complex_: Complex, weights: str, level: float) -> tuple[DensityMap,
     result, _ = enhance(complex_.observed, method, level)
     kept = np.ones(len(complex_.model))
     parts = components(complex_.model, ("protein", "nucleic", "ligand", "ion", "lipid", "glycan"))
-    shares = kept_shares(complex_, result, parts, method.card.sharpen, method.card.finest)
+    shares = kept_shares(complex_, result, parts, method.card.sharpen, method.card.low_pass)
     for part, share in zip(parts, shares, strict=True):
         kept[part] = share
     return result, kept, []

@@ -13,6 +13,8 @@ from cryomap.networks.card import Card
 from simulation.experiment import Settings
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+RUN = ("tile", "margin", "stride", "blend", "largest_tile", "interpolation")
+RUN += ("test_time_rotations", "sharpen", "low_pass", "input_weight")
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ class Recipe:
         method: "superem" or "cryosamu".
         cube: edge of the training cubes in voxels.
         network: keyword arguments of the method's network.
-        run: how the weights are to be run: the card's margin, stride, blend, largest_tile, interpolation,
-            turns, sharpen, finest, input_share.
+        run: how the weights are to be run: the card's fields of `RUN`.
         data: what is simulated.
         loss, optimise: see there.
         notes: goes into the card.
@@ -81,25 +82,17 @@ class Recipe:
 
     def card(self, version: str, training: dict[str, Any], results: dict[str, Any]) -> Card:
         """The card of weights made by this recipe."""
+        run = {"tile": self.cube, "margin": 0, "stride": self.cube // 2, **self.run}
         return Card(
             method=self.method,
             version=version,
             architecture={"name": self.method, "arguments": self.network},
-            tile=self.run.get("tile", self.cube),
-            margin=self.run.get("margin", 0),
-            stride=self.run.get("stride", self.cube // 2),
-            blend=self.run.get("blend", "smooth"),
             normalization=dict(self.data.normalization),
-            interpolation=self.run.get("interpolation", 1),
-            largest_tile=self.run.get("largest_tile", 0),
-            turns=self.run.get("turns", 1),
-            sharpen=self.run.get("sharpen", 0.0),
-            finest=self.run.get("finest", 0.0),
-            input_share=self.run.get("input_share", 0.0),
             resolution=self.data.resolution,
             training={**training, "recipe": asdict(self)},
             results=results,
             notes=self.notes,
+            **run,
         )
 
 
@@ -117,7 +110,7 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
         parts = {"data": Settings(**data), "loss": Loss(**content.get("loss", {}))}
         parts["optimise"] = Optimisation(**content.get("optimise", {}))
         rest = {key: value for key, value in content.items() if key not in parts}
-        unknown = set(rest) - {f.name for f in fields(Recipe)}
+        unknown = (set(rest) - {f.name for f in fields(Recipe)}) | (set(rest.get("run", {})) - set(RUN))
         if unknown:
             raise TypeError(f"unknown key {sorted(unknown)[0]!r}")
         return Recipe(**rest, **parts)

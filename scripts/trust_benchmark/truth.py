@@ -23,19 +23,19 @@ def components(model: AtomicModel, kinds: tuple[str, ...] = SINGLE_KINDS) -> lis
 
 
 def kept_shares(
-    complex_: Complex, result: DensityMap, parts: list[np.ndarray], sharpen: float = 0.0, finest: float = 0.0
+    complex_: Complex, result: DensityMap, parts: list[np.ndarray], sharpen: float = 0.0, low_pass: float = 0.0
 ) -> np.ndarray:
     """Of each part, its density in the result relative to its neighbourhood, over the same in the input.
 
     Near each part the input is fitted as a x (signal of the part) + b x (signal of all else) + c, the result
-    likewise with target densities, sharpened as the result was (the card's `sharpen` and `finest`); the share is
+    likewise with target densities, sharpened as the result was (the card's `sharpen` and `low_pass`); the share is
     (a / b of the result) / (a / b of the input). Only usable where the part has neighbours; values are clipped to
     -1..3.
     """
 
     def shown(chosen: np.ndarray) -> np.ndarray:
         # A network's output ends at 1, and so must what it is compared with.
-        return sharpened(target_of(complex_, chosen).clip(max=1), sharpen, finest)
+        return sharpened(target_of(complex_, chosen).clip(max=1), sharpen, low_pass)
 
     everything = np.ones(len(complex_.model), bool)
     signal, target = signal_of(complex_, everything), shown(everything)

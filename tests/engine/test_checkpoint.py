@@ -1,6 +1,7 @@
 """Weights files and model cards: what goes in comes out, and what can't be used is refused by name."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -62,13 +63,44 @@ def test_cards_that_cannot_be_used(weights, changes, says):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"turns": 5}, {"turns": "two"}, {"sharpen": -15}, {"finest": "3 A"}, {"input_share": 1.5}]
+    "changes",
+    [
+        {"test_time_rotations": 5},
+        {"test_time_rotations": "two"},
+        {"sharpen": -15},
+        {"low_pass": "3 A"},
+        {"input_weight": 1.5},
+    ],
 )
 def test_a_run_that_no_card_can_ask_for(weights, changes):
     change_card(weights, normalization={"name": "superem"}, **changes)
     ((name, value),) = changes.items()
     with pytest.raises(InputError, match=rf"w\.safetensors: the model card is wrong \({name} {value!r}"):
         load_method(None, weights, "cpu")
+
+
+def test_cards_of_format_1_are_still_read(tmp_path):
+    """They said fold, finest, turns and input_share."""
+    network = Generator(**SMALL, space_to_depth=2).eval()
+    architecture = {"name": "superem", "arguments": {**SMALL, "space_to_depth": 2}}
+    said = {"low_pass": 2.8, "test_time_rotations": 4, "input_weight": 0.15}
+    card = replace(CARD, architecture=architecture, **said)
+    save_weights(network, card, tmp_path / "w.safetensors")
+    content = json.loads((tmp_path / "w.json").read_text())
+    old = {"low_pass": "finest", "test_time_rotations": "turns", "input_weight": "input_share"}
+    old = {old.get(key, key): value for key, value in content.items() if key != "format"}
+    old["architecture"] = {"name": "superem", "arguments": {**SMALL, "fold": 2}}
+    (tmp_path / "w.json").write_text(json.dumps(old))
+    loaded, read = load_weights(None, tmp_path / "w.safetensors")
+    x = torch.rand(1, 1, 8, 8, 8)
+    assert read == card and torch.equal(loaded(x), network(x))
+
+
+@pytest.mark.parametrize("number", [3, 0, "2.0", None])
+def test_a_card_of_a_format_to_come(weights, number):
+    change_card(weights, format=number)
+    with pytest.raises(InputError, match=r"w\.json: not a model card \(format .*a newer version"):
+        load_weights(None, weights)
 
 
 def test_weights_of_the_other_method(weights):

@@ -8,8 +8,8 @@ from torch.nn import functional
 from cryomap.networks import attention
 from cryomap.networks.attention import CrossAttention, LinearSelfAttention
 from cryomap.networks.cryosamu import CryoSAMU
-from cryomap.networks.fold import fold_voxels, unfold_voxels
 from cryomap.networks.norm import normalisation
+from cryomap.networks.space_to_depth import to_depth, to_space
 from cryomap.networks.superem import Discriminator, Generator, ReleasedGenerator
 
 
@@ -137,15 +137,18 @@ def test_a_network_without_norm_sees_only_its_receptive_field():
 
 def test_folding_puts_the_voxels_about_a_point_in_its_channels_and_back():
     x = torch.randn(2, 3, 4, 6, 8)
-    folded = fold_voxels(x, 2)
+    folded = to_depth(x, 2)
     assert folded.shape == (2, 24, 2, 3, 4)
     assert torch.equal(folded[1, 8:16, 1, 2, 3].view(2, 2, 2), x[1, 1, 2:4, 4:6, 6:8])
-    assert torch.equal(unfold_voxels(folded, 2), x)
+    assert torch.equal(to_space(folded, 2), x)
 
 
 @pytest.mark.parametrize(
     "network",
-    [Generator(channels=4, blocks=2, norm="none", fold=2), CryoSAMU(base=8, groups=0, context=4, fold=2)],
+    [
+        Generator(channels=4, blocks=2, norm="none", space_to_depth=2),
+        CryoSAMU(base=8, groups=0, context=4, space_to_depth=2),
+    ],
 )
 def test_folded_networks_keep_the_shape(network):
     x = torch.randn(1, 1, 16, 32, 16)

@@ -75,10 +75,10 @@ def test_copies_take_the_place_of_the_cards_half_turns(method, monkeypatch):
     turns = []
 
     def counting(density, method, *rest):
-        turns.append(method.card.turns)
+        turns.append(method.card.test_time_rotations)
         return enhance(density, method, *rest)
 
     monkeypatch.setattr("cryomap.enhancement.samples.enhance", counting)
-    turning = replace(method, card=replace(method.card, turns=4))
+    turning = replace(method, card=replace(method.card, test_time_rotations=4))
     enhance_samples(lopsided(Grid((22, 26, 24))), turning, 3, 0.02)
     assert turns == [1, 1, 1]

@@ -48,7 +48,7 @@ def test_enhance_goes_by_the_card(sharpener_weights):
     density = DensityMap(gaussian(9.0) + np.float32(1e-6), Grid(SHAPE))
     plain = enhance(density, method)[0].values
     wanted = np.maximum(sharpened(plain, 60, 4), 0)
-    card = replace(method.card, sharpen=60, finest=4)
+    card = replace(method.card, sharpen=60, low_pass=4)
     result = enhance(density, replace(method, card=card))[0].values
     np.testing.assert_allclose(result, wanted / wanted.max(), atol=2e-3)
     assert np.abs(result - plain).max() > 0.02

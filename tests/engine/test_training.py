@@ -99,7 +99,7 @@ def test_real_maps_are_validated_on_too(made):
 
 
 def test_maps_of_any_size_can_be_validated_on_by_a_folded_unet():
-    network = CryoSAMU(base=8, groups=0, context=4, fold=2)
+    network = CryoSAMU(base=8, groups=0, context=4, space_to_depth=2)
     volume = torch.rand(33, 40, 47)
     scores = validate(network, [Experiment(volume, volume, 4.0, "", made_structure())])
     assert -1 <= scores.box <= 1
@@ -118,7 +118,7 @@ def test_a_run_can_start_from_weights(made, capsys):
     assert script.main([*words(made, "second"), *start, "--minutes", "0"]) == 0
     second = load_file(made / "second" / "superem.safetensors")
     assert max(float((first[key] - second[key]).abs().max()) for key in first) < 0.01
-    for other in ("blocks = 3", "blocks = 2, fold = 2", "channels = 3, blocks = 2"):
+    for other in ("blocks = 3", "blocks = 2, space_to_depth = 2", "channels = 3, blocks = 2"):
         (made / "tiny.toml").write_text(
             TINY.replace(f"{'channels = 4, ' * ('ch' in other)}blocks = 2", other)
         )
@@ -127,10 +127,10 @@ def test_a_run_can_start_from_weights(made, capsys):
 
 
 def test_a_wider_network_goes_on_where_the_narrow_one_was():
-    narrow = Generator(channels=4, blocks=2, norm="none", dropout=0.0, fold=2)
+    narrow = Generator(channels=4, blocks=2, norm="none", dropout=0.0, space_to_depth=2)
     for p in narrow.parameters():  # as training would, move what begins at zero
         p.data += 0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
-    wide = Generator(channels=6, blocks=2, norm="none", dropout=0.0, fold=2)
+    wide = Generator(channels=6, blocks=2, norm="none", dropout=0.0, space_to_depth=2)
     widen(wide, narrow)
     volume = torch.rand(1, 1, 16, 16, 16)
     before = narrow(volume)

@@ -15,8 +15,8 @@ from ..networks.card import Card
 from ..networks.checkpoint import load_weights
 from .device import Predictor, choose_device, describe
 from .normalize import NORMALIZATIONS, normalize
+from .over_rotations import COUNTS
 from .tiles import Placement, Tiling, density_box, even_starts, keep_centred, keep_dense, lattice_starts
-from .turns import TURNS
 
 SUPEREM_LIMIT = 4.5  # A; better resolved maps are for superem, the others for cryosamu
 TILE_STEP = 16  # voxels; every network halves its lattice four times at most
@@ -107,9 +107,9 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
 
 
 def _require_possible(card: Card) -> None:
-    if card.turns not in TURNS:
-        raise ValueError(f"turns {card.turns!r}: not one of {', '.join(map(str, TURNS))}")
-    for name, most in (("sharpen", np.inf), ("finest", np.inf), ("input_share", 1)):
+    if card.test_time_rotations not in COUNTS:
+        raise ValueError(f"test_time_rotations {card.test_time_rotations!r}: not one of 1, 2, 3, 4")
+    for name, most in (("sharpen", np.inf), ("low_pass", np.inf), ("input_weight", 1)):
         value = getattr(card, name)
         if not (isinstance(value, (int, float)) and 0 <= value <= most):
             raise ValueError(f"{name} {value!r}: not {'0 to 1' if most == 1 else '0 or more'}")

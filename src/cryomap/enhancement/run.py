@@ -14,11 +14,11 @@ from ..errors import InputError
 from ..grid import Grid
 from .check import require_enhanceable, require_grid_spacing, require_level
 from .contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
-from .input_share import with_input
+from .input_weight import with_input
 from .methods import Method
+from .over_rotations import over_rotations
 from .sharpen import sharpened
 from .tiles import Progress, blend, window
-from .turns import over_turns
 
 FINE_STEP = 1.25  # A; an input whose voxels are larger gets its result on a grid of OUTPUT_STEP
 OUTPUT_STEP = 1.0  # A
@@ -110,7 +110,7 @@ def enhance(
     cpu_seconds = method.predictor.cpu_seconds
     values, tiles_run, tiles_total = _run_network(density, method, noise, level, progress)
     result = _on_grid(values, density, method, result_grid)
-    result = with_input(result, density, method.card.input_share)
+    result = with_input(result, density, method.card.input_weight)
     if mask is not None:
         result.values[...] *= resample(mask, result_grid, order=1).values
 
@@ -168,14 +168,14 @@ def _run_network(
         values = method.normalize(values, level)
     except ValueError as error:
         raise InputError(f"{density.name}: {error}") from None
-    predict, weights = over_turns(method.predictor, card.turns), window(placed.tiling)
+    predict, weights = over_rotations(method.predictor, card.test_time_rotations), window(placed.tiling)
     values = blend(values, placed.starts, weights, predict, method.predictor.batch, progress)
     return values, count, placed.total
 
 
 def _on_grid(values: np.ndarray, density: DensityMap, method: Method, grid: Grid) -> DensityMap:
     """The network's output, as sharp as the card asks, scaled 0..1 on the output grid."""
-    values = sharpened(values, method.card.sharpen, method.card.finest)
+    values = sharpened(values, method.card.sharpen, method.card.low_pass)
     np.maximum(values, 0, out=values)
     high = float(values.max())
     if high > 0 and not method.is_released:  # the released program's output is left as it is, within 0..1

@@ -50,7 +50,7 @@ def enhance_samples(
     if not 2 <= count <= ORIENTATIONS:
         raise InputError(f"samples {count}: give 2 to {ORIENTATIONS}")
     begun, grid = time.monotonic(), output_grid(density, grid_spacing)
-    method = replace(method, card=replace(method.card, turns=1))
+    method = replace(method, card=replace(method.card, test_time_rotations=1))
     mask = None if mask is None else unit_mask(mask, density)
     if mask is not None:
         density = replace(density, values=density.values * mask.values)

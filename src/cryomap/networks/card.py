@@ -12,6 +12,8 @@ from ..errors import InputError
 
 BUNDLED = Path(__file__).resolve().parents[1] / "weights"
 METHODS = ("superem", "cryosamu")
+FORMAT = 2  # of the card's fields; cards without a number are of format 1
+_RENAMED = {"finest": "low_pass", "turns": "test_time_rotations", "input_share": "input_weight"}
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,19 @@ class Card:
         margin: voxels at each face of a tile whose output isn't used.
         stride: distance of neighbouring tiles in voxels.
         blend: how overlapping tiles are joined, "smooth" (weights fall towards the faces) or "mean".
-        normalization: {"name": a key of `enhance.normalize.NORMALIZATIONS`, ...its arguments}.
-        sharpen: B factor (A^2) by which the output is sharpened, see `enhance.sharpen.sharpened`.
-        finest: finest detail (A) of the result; 0, the default, keeps all.
-        turns: orientations in which every tile is run, 1 to 4, see `enhance.turns.over_turns`.
-        input_share: of the input in the result, see `enhance.input_share.with_input`.
+        normalization: {"name": a key of `normalize.NORMALIZATIONS`, ...its arguments}.
+        sharpen: B factor (A^2) by which the output is sharpened, see `sharpened`.
+        low_pass: finer detail than this (A) fades from the result; 0, the default, keeps all.
+        test_time_rotations: orientations in which every tile is run, 1 to 4, see `over_rotations`.
+        input_weight: of the input in the result, 0 to 1, see `input_weight.with_input`.
         interpolation: spline order of the resampling to `grid_step`: 1 trilinear, 3 cubic.
         grid_step: in A.
         resolution: lowest and highest resolution of the training maps, in A.
-        training: data, recipe, steps, seconds, revision: whatever the trainer knows.
+        training: data, recipe, steps, seconds, revision: whatever the trainer knows, in the words of its time.
         results: measured after training, each with what it was measured on.
-        notes: for people: what the weights are for, and where they do worse.
+        notes: two sentences for a user: what the weights were trained on, and where they do worse. How they came
+            about is told in NAME-history.md.
+        format: of the fields of this file.
     """
 
     method: str
@@ -49,9 +53,9 @@ class Card:
     blend: str = "smooth"
     normalization: dict[str, Any] = field(default_factory=dict)
     sharpen: float = 0.0
-    finest: float = 0.0
-    turns: int = 1
-    input_share: float = 0.0
+    low_pass: float = 0.0
+    test_time_rotations: int = 1
+    input_weight: float = 0.0
     largest_tile: int = 0
     interpolation: int = 1
     grid_step: float = 1.0
@@ -59,13 +63,14 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     notes: str = ""
+    format: int = FORMAT
 
-    def to_json(self) -> str:
+    def text(self) -> str:
         """The file's text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
-# What the authors' program does: PEERS' state dict has no card of its own.
+# What the authors' program does: the state dict that they released has no card.
 RELEASED_SUPEREM = Card(
     method="superem",
     version="released by the SuperEM authors",
@@ -88,15 +93,33 @@ def read_card(path: str | os.PathLike) -> Card:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = _up_to_date(json.loads(path.read_text(encoding="utf-8")))
         card = Card(**{**content, "resolution": tuple(content.get("resolution", (3.0, 8.0)))})
     except FileNotFoundError:
         raise InputError(f"{path}: the model card is missing; it belongs beside the weights file") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(f"{path}: not a model card ({error})") from None
     if card.method not in METHODS:
         raise InputError(f"{path}: method {card.method!r} is unknown; superem and cryosamu are known")
     return card
+
+
+def _up_to_date(content: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a card of any format in today's words.
+
+    Raises:
+        ValueError: a format that isn't known yet.
+    """
+    found = content.get("format", 1)
+    if found not in range(1, FORMAT + 1):
+        raise ValueError(f"format {found!r}; up to {FORMAT} are known: a newer version may read it")
+    if found == 1:
+        content = {_RENAMED.get(key, key): value for key, value in content.items()}
+        arguments = content["architecture"].get("arguments", {})
+        if "fold" in arguments:
+            new = {"space_to_depth" if key == "fold" else key: value for key, value in arguments.items()}
+            content["architecture"] = {**content["architecture"], "arguments": new}
+    return {**content, "format": FORMAT}
 
 
 def bundled_cards() -> dict[str, Card]:

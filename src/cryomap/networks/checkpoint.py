@@ -79,7 +79,7 @@ def save_weights(network: nn.Module, card: Card, path: str | os.PathLike) -> Non
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     with replacing(path) as weights, replacing(path.with_suffix(".json")) as text:
         save_file(state, weights, metadata={"method": card.method, "version": card.version})
-        Path(text).write_text(card.to_json(), encoding="utf-8")
+        Path(text).write_text(card.text(), encoding="utf-8")
 
 
 def update_card(path: str | os.PathLike, **changes: object) -> None:
@@ -87,7 +87,7 @@ def update_card(path: str | os.PathLike, **changes: object) -> None:
     path = Path(path).with_suffix(".json")
     card = replace(read_card(path), **changes)
     with replacing(path) as temporary:
-        Path(temporary).write_text(card.to_json(), encoding="utf-8")
+        Path(temporary).write_text(card.text(), encoding="utf-8")
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:

@@ -13,11 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .attention import CrossAttention, LinearSelfAttention
-from .fold import UNFOLDED, fold_voxels, unfold_voxels
 from .norm import normalisation
+from .space_to_depth import CHANNELS, to_depth, to_space
 
-TILE = 64
-CORE = 50
 LEVELS = 4
 ENCODER_BLOCKS = 2
 
@@ -75,7 +73,7 @@ class CryoSAMU(nn.Module):
         attention_pool: for each of the first three levels, the edge of the cubes of voxels that attention
             sees as one (1: the paper), or 0 for no attention there.
         context: channels of the structural embedding (ESM-IF1: 512).
-        fold: the whole U-Net works on a lattice so many times coarser, each of whose points holds the fold^3
+        space_to_depth: the whole U-Net works on a lattice so many times coarser, each of whose points holds the
             voxels about it as channels (the paper: 1).
     """
 
@@ -88,10 +86,10 @@ class CryoSAMU(nn.Module):
         heads: int = 4,
         attention_pool: Sequence[int] = (1, 1, 1),
         context: int = 512,
-        fold: int = 1,
+        space_to_depth: int = 1,
     ):
         super().__init__()
-        self.fold = fold
+        self.space_to_depth = space_to_depth
         widths = [base * m for m in multipliers]
 
         def block(channels_in: int, channels_out: int) -> ResidualBlock:
@@ -102,7 +100,7 @@ class CryoSAMU(nn.Module):
                 return nn.Identity()
             return LinearSelfAttention(widths[level], heads, groups=groups, pool=attention_pool[level])
 
-        self.head = nn.Conv3d(fold**3, base, 3, padding=1)
+        self.head = nn.Conv3d(space_to_depth**3, base, 3, padding=1)
         self.encoder, self.down = nn.ModuleList(), nn.ModuleList()
         skips, width = [base], base
         for level in range(LEVELS):
@@ -132,22 +130,22 @@ class CryoSAMU(nn.Module):
             self.up.append(Upsample(width) if level else nn.Identity())
 
         norm = normalisation(base, groups)
-        last = 1 if fold == 1 else UNFOLDED * fold**3
+        last = 1 if space_to_depth == 1 else CHANNELS * space_to_depth**3
         self.tail = nn.Sequential(norm, nn.SiLU(), nn.Conv3d(base, last, 3, padding=1))
-        project = (nn.SiLU(), nn.Conv3d(UNFOLDED, 1, 3, padding=1))
-        self.project = nn.Identity() if fold == 1 else nn.Sequential(*project)
+        project = (nn.SiLU(), nn.Conv3d(CHANNELS, 1, 3, padding=1))
+        self.project = nn.Identity() if space_to_depth == 1 else nn.Sequential(*project)
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
         """A map and, in training, its structure's embedding, to a better map.
 
         Args:
-            x: (n, 1, z, y, x), each of z, y, x a multiple of 8 fold.
+            x: (n, 1, z, y, x), each of z, y, x a multiple of 8 times space_to_depth.
             embedding: (n, residues, context), or None to bypass the cross-attention.
 
         Returns:
             (n, 1, z, y, x), not clipped.
         """
-        x = self.head(fold_voxels(x, self.fold))
+        x = self.head(to_depth(x, self.space_to_depth))
         skips = [x]
         for level, stage in enumerate(self.encoder):
             for step in stage:
@@ -161,4 +159,4 @@ class CryoSAMU(nn.Module):
             for step in stage:
                 x = step(torch.cat([x, skips.pop()], dim=1))
             x = up(x)
-        return self.project(unfold_voxels(self.tail(x), self.fold))
+        return self.project(to_space(self.tail(x), self.space_to_depth))

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .fold import UNFOLDED, fold_voxels, unfold_voxels
-
-CUBE = 25
+from .space_to_depth import CHANNELS, to_depth, to_space
 
 
 def _norm(name: str, channels: int) -> nn.Module:
@@ -61,7 +59,7 @@ class Generator(nn.Module):
         dilations: dilation of each block in turn, repeated as needed; the paper has none, (1,).
         norm: "instance" (the paper) or "none".
         dropout: probability, in training only.
-        fold: the blocks work on a lattice so many times coarser, each of whose points holds the fold^3 voxels
+        space_to_depth: the blocks work on a lattice so many times coarser, each of whose points holds the voxels
             about it as channels (the paper: 1); the edges of the maps must be multiples of it.
     """
 
@@ -72,26 +70,27 @@ class Generator(nn.Module):
         dilations: Sequence[int] = (1,),
         norm: str = "instance",
         dropout: float = 0.25,
-        fold: int = 1,
+        space_to_depth: int = 1,
     ):
         super().__init__()
-        self.fold = fold
-        self.head = nn.Sequential(nn.Conv3d(fold**3, channels, 3, padding=1), nn.PReLU())
+        self.space_to_depth = space_to_depth
+        voxels = space_to_depth**3  # of the map in one of the coarser lattice
+        self.head = nn.Sequential(nn.Conv3d(voxels, channels, 3, padding=1), nn.PReLU())
         chosen = [
             dilations[i * len(dilations) // blocks] if len(dilations) > 1 else dilations[0]
             for i in range(blocks)
         ]
         self.blocks = nn.Sequential(*(ResidualBlock(channels, d, norm, dropout) for d in chosen))
-        last = channels if fold == 1 else UNFOLDED * fold**3
+        last = channels if voxels == 1 else CHANNELS * voxels
         self.tail = nn.Sequential(nn.Conv3d(channels, last, 3, padding=1), nn.PReLU())
-        self.project = nn.Sequential(nn.Conv3d(last // fold**3, 1, 3, padding=1), nn.PReLU(init=1.0))
+        self.project = nn.Sequential(nn.Conv3d(last // voxels, 1, 3, padding=1), nn.PReLU(init=1.0))
         # Training starts from almost empty density, as most of a map is, not from 0.5 everywhere.
         nn.init.constant_(self.project[0].bias, -1.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 1, z, y, x) to (n, 1, z, y, x)."""
-        x = self.tail(self.blocks(self.head(fold_voxels(x, self.fold))))
-        x = self.project(unfold_voxels(x, self.fold))
+        x = self.tail(self.blocks(self.head(to_depth(x, self.space_to_depth))))
+        x = self.project(to_space(x, self.space_to_depth))
         # In float32: bfloat16 has steps of .004 near tanh's -1, where most density is.
         return (torch.tanh(x.float()) + 1) / 2
 

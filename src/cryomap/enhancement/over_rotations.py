@@ -1,4 +1,4 @@
-"""Run a network on a tile in several orientations: what it makes of one alone is partly chance."""
+"""Test-time rotations: run a network on a tile in several orientations; what it makes of one alone is partly chance."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
-# Half turns about z, y and x: with none at all they form a group, and no turn needs interpolation.
+# Half turns about z, y and x: with none at all they form a group, and none needs interpolation.
 _PLANES = ((2, 3), (1, 3), (1, 2))
-TURNS = (1, 2, 3, 4)
+COUNTS = (1, 2, 3, 4)
 
 
-def over_turns(predict: Predict, count: int) -> Predict:
+def over_rotations(predict: Predict, count: int) -> Predict:
     """A function that gives the mean of `predict` on the tiles as they are and after half turns, turned back.
 
     Args:

@@ -7,8 +7,8 @@ import pytest
 
 from cryomap.density import DensityMap
 from cryomap.enhancement.methods import load_method
+from cryomap.enhancement.over_rotations import over_rotations
 from cryomap.enhancement.run import enhance
-from cryomap.enhancement.turns import over_turns
 from cryomap.grid import Grid
 
 
@@ -23,16 +23,16 @@ def test_a_shift_evens_out_once_its_axis_is_turned(rng, axis, needed):
     tiles = rng.normal(size=(2, 8, 8, 8)).astype(np.float32)
     both = (np.roll(tiles, 1, axis) + np.roll(tiles, -1, axis)) / 2
     one_way = np.roll(tiles, 1, axis)
-    np.testing.assert_allclose(over_turns(shifted(axis), 4)(tiles), both, atol=1e-6)
-    np.testing.assert_allclose(over_turns(shifted(axis), 1)(tiles), one_way)
-    partly = over_turns(shifted(axis), needed - 1)(tiles)
+    np.testing.assert_allclose(over_rotations(shifted(axis), 4)(tiles), both, atol=1e-6)
+    np.testing.assert_allclose(over_rotations(shifted(axis), 1)(tiles), one_way)
+    partly = over_rotations(shifted(axis), needed - 1)(tiles)
     np.testing.assert_allclose(partly, one_way, atol=1e-6)
 
 
 def test_what_has_no_orientation_stays(rng):
     tiles = rng.normal(size=(1, 6, 6, 6)).astype(np.float32)
     for count in (1, 2, 3, 4):
-        np.testing.assert_allclose(over_turns(np.square, count)(tiles), tiles**2, rtol=1e-6)
+        np.testing.assert_allclose(over_rotations(np.square, count)(tiles), tiles**2, rtol=1e-6)
 
 
 def test_independent_errors_shrink_by_the_root_of_their_number(rng):
@@ -41,7 +41,7 @@ def test_independent_errors_shrink_by_the_root_of_their_number(rng):
     def erring(tiles):
         return tiles + rng.normal(size=tiles.shape).astype(np.float32)
 
-    assert over_turns(erring, 4)(tiles).std() == pytest.approx(0.5, rel=0.02)
+    assert over_rotations(erring, 4)(tiles).std() == pytest.approx(0.5, rel=0.02)
 
 
 def test_enhance_goes_by_the_card(rng, sharpener_weights):
@@ -56,7 +56,7 @@ def test_enhance_goes_by_the_card(rng, sharpener_weights):
             calls.append(tiles)
             return method.predictor(tiles)
 
-    turned = replace(method, predictor=Counting(), card=replace(method.card, turns=4))
+    turned = replace(method, predictor=Counting(), card=replace(method.card, test_time_rotations=4))
     _, report = enhance(density, turned)
     assert len(calls) == 4 * report.tiles_run
     np.testing.assert_array_equal(calls[1], calls[0][:, :, ::-1, ::-1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cryomap.density import DensityMap
-from cryomap.enhancement.input_share import with_input
+from cryomap.enhancement.input_weight import with_input
 from cryomap.enhancement.methods import load_method
 from cryomap.enhancement.run import enhance
 from cryomap.grid import Grid
@@ -62,7 +62,7 @@ def test_enhance_goes_by_the_card(sharpener_weights):
     random[8:24, 8:24, 8:24] += 1
     density = DensityMap(random, Grid(random.shape))
     plain = enhance(density, method)[0]
-    card = replace(method.card, input_share=0.3)
+    card = replace(method.card, input_weight=0.3)
     mixed = enhance(density, replace(method, card=card))[0]
     assert np.array_equal(mixed.values, with_input(plain, density, 0.3).values)
     assert not np.array_equal(mixed.values, plain.values)
@@ -71,7 +71,7 @@ def test_enhance_goes_by_the_card(sharpener_weights):
 def test_a_mask_keeps_the_input_out_too(sharpener_weights):
     """Most of the map lies below 0, so that what the mask made 0 is above the background."""
     method = load_method(None, sharpener_weights, "cpu")
-    method = replace(method, card=replace(method.card, input_share=0.3))
+    method = replace(method, card=replace(method.card, input_weight=0.3))
     values = np.full((32, 32, 32), -0.2, np.float32)
     values += np.random.default_rng(0).normal(0, 0.02, values.shape).astype(np.float32)
     values[8:16, 8:16, 8:16] += 1.2
