@@ -25,8 +25,8 @@ from cryomap.enhancement.contour import level_for_volume  # noqa: E402
 from cryomap.enhancement.methods import load_method  # noqa: E402
 from cryomap.enhancement.trusted import enhance_trusted  # noqa: E402
 from cryomap.errors import InputError  # noqa: E402
-from cryomap.metrics.report import assess  # noqa: E402
-from cryomap.metrics.results import MapScores, Report  # noqa: E402
+from cryomap.metrics.assess import assess  # noqa: E402
+from cryomap.metrics.results import Assessment, MapScores  # noqa: E402
 from cryomap.networks.card import BUNDLED  # noqa: E402
 from cryomap.simulate import structure_factor_map  # noqa: E402
 from demo_sample import noisy_map, sample_grid, sample_model  # noqa: E402
@@ -94,7 +94,7 @@ def run_method(name: str, given: DensityMap, model: AtomicModel, options: argpar
     return result
 
 
-def print_changes(report: Report) -> None:
+def print_changes(report: Assessment) -> None:
     """One line a figure: before, after, and which is better."""
     before, after = report.maps
     for key, meaning in FIGURES:
@@ -110,7 +110,7 @@ def print_changes(report: Report) -> None:
         )
 
 
-def ligand_scores(report: Report, scores: MapScores) -> list[tuple[str, float]]:
+def ligand_scores(report: Assessment, scores: MapScores) -> list[tuple[str, float]]:
     """Name and mean Q-score of the ligand and the ion."""
     rows = report.ligand_rows(scores)
     return [(f"{row['name']} ({row['kind']})", row["q"]) for row in rows]

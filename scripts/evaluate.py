@@ -22,7 +22,7 @@ import numpy as np
 from cryomap.atoms import AtomicModel, read_model
 from cryomap.density import DensityMap, read_map, resample
 from cryomap.errors import InputError
-from cryomap.metrics.report import assess
+from cryomap.metrics.assess import assess
 from cryomap.replacing import replacing
 from cryomap.simulate import situs_map
 from evaluation.figures import score_chart, section_chart
@@ -73,7 +73,7 @@ def evaluate(
             missing[name] = result
         else:
             maps[name] = result
-    assessed = assess(list(maps.values()), model, resolution=found.resolution, metrics=metrics).as_dict()
+    assessed = assess(list(maps.values()), model, resolution=found.resolution, metrics=metrics).to_dict()
     keep = ("residues", "chains", "curves", "map")
     scores = {
         name: {key: value for key, value in row.items() if key not in keep}

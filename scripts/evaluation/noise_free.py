@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
+from cryomap.metrics.assess import assess
 from cryomap.metrics.correlation import fixed_scale
 from cryomap.metrics.inputs import prepare_model
-from cryomap.metrics.report import assess
 from cryomap.simulate import structure_factor_map
 
 from .measures import NYQUIST

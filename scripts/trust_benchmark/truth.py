@@ -23,7 +23,11 @@ def components(model: AtomicModel, kinds: tuple[str, ...] = SINGLE_KINDS) -> lis
 
 
 def kept_shares(
-    complex_: Complex, result: DensityMap, parts: list[np.ndarray], sharpen: float = 0.0, low_pass: float = 0.0
+    complex_: Complex,
+    result: DensityMap,
+    parts: list[np.ndarray],
+    sharpen: float = 0.0,
+    low_pass: float = 0.0,
 ) -> np.ndarray:
     """Of each part, its density in the result relative to its neighbourhood, over the same in the input.
 

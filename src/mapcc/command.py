@@ -27,7 +27,7 @@ from chimerax.core.toolshed import CommandInfo
 from chimerax.map import MapArg, MapsArg, Volume
 
 from ..cryomap.errors import InputError
-from ..cryomap.metrics.results import Report
+from ..cryomap.metrics.results import Assessment
 from ..runtime.background import should_block
 from .task import MapccTask
 
@@ -46,12 +46,12 @@ class Comparison:
 
     volumes: tuple[Volume, ...]
     residues: Residues | None
-    report: Report
+    report: Assessment
 
     @property
     def figures(self) -> dict:
         """The figures as plain dicts and lists, as `saveJson` writes them, with the maps' model numbers."""
-        found = self.report.as_dict()
+        found = self.report.to_dict()
         for volume, of_map in zip(self.volumes, found["maps"], strict=True):
             of_map["id"] = volume.id_string
         return found
@@ -138,7 +138,7 @@ def _task(
 ) -> MapccTask:
     """Take maps and atoms out of ChimeraX, for a thread to work on."""
     from ..cryomap.density import require_writable
-    from ..cryomap.metrics.report import assess
+    from ..cryomap.metrics.assess import assess
     from ..scene.models import atomic_model, density_map, full_region
     from ..scene.volumes import contour_level, mask_on
 
@@ -165,7 +165,7 @@ def _task(
         levels=[contour_level(volume) for volume in volumes],
     )
 
-    def show(report: Report) -> Comparison | None:
+    def show(report: Assessment) -> Comparison | None:
         if any(volume.deleted for volume in volumes) or (model and len(residues) != len(model.residues)):
             session.logger.info("mapcc: nothing to show, since a map or atoms were closed meanwhile")
             return None
@@ -222,7 +222,7 @@ def _set_attributes(session: Session, compared: Comparison) -> list[str]:
     return list(found)
 
 
-def _color(session: Session, to: Objects, report: Report, name: str) -> None:
+def _color(session: Session, to: Objects, report: Assessment, name: str) -> None:
     from ..scene.residue_values import color_residues
 
     expected = report.maps[-1].figures.get("q_expected") if name == "qscore" else None
@@ -237,7 +237,7 @@ def _plot(session: Session, compared: Comparison, to: Objects) -> None:
     show_plots(session, plot_data(title, compared.volumes, compared.residues, compared.report))
 
 
-def _save(session: Session, report: Report, table: str | None, as_json: str | None) -> None:
+def _save(session: Session, report: Assessment, table: str | None, as_json: str | None) -> None:
     from ..cryomap.metrics.results import write_text
 
     for path, text in ((table, report.to_csv), (as_json, report.to_json)):

@@ -9,7 +9,7 @@ import numpy as np
 from chimerax.atomic import Residue, Residues
 from chimerax.map import Volume
 
-from ..cryomap.metrics.results import Report
+from ..cryomap.metrics.results import Assessment
 from ..scene.residue_values import residue_spec
 from .rows import Row, groups, residue_values
 
@@ -21,7 +21,7 @@ _TITLES = {"qscore": "Q", "rscc": "RSCC"}
 
 
 def report_table(
-    report: Report, volumes: Sequence[Volume], residues: Residues | None, attributes: Sequence[str]
+    report: Assessment, volumes: Sequence[Volume], residues: Residues | None, attributes: Sequence[str]
 ) -> str:
     """Every figure of the report: a row each, a column a map, changes against the first map beside them.
 
@@ -81,7 +81,7 @@ def residue_link(residue: Residue, label: str) -> str:
     return f'<a href="cxcmd:view {spec}; select {spec}">{label}</a>'
 
 
-def residue_table(report: Report, volumes: Sequence[Volume], residues: Residues) -> str:
+def residue_table(report: Assessment, volumes: Sequence[Volume], residues: Residues) -> str:
     """Scores of every residue that has any: a row each."""
     columns = [
         (f"{_TITLES[name]} #{volume.id_string}", values)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cryomap.metrics.results import MapScores, Report
+from ..cryomap.metrics.results import Assessment, MapScores
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ _RESOLUTIONS = (
 )
 
 
-def groups(report: Report) -> list[Group]:
+def groups(report: Assessment) -> list[Group]:
     """All rows but those of chains and residues; groups without rows are left out."""
     fixed = tuple((f"{key}_hr", label) for key, label in _CORRELATIONS)
     masked = tuple((f"{key}_masked", f"{label}, masked") for key, label in _RESOLUTIONS)
@@ -99,13 +99,13 @@ def groups(report: Report) -> list[Group]:
     return [group for group in found if group.rows]
 
 
-def _q_title(report: Report) -> str:
+def _q_title(report: Assessment) -> str:
     title = f"Q-score, sigma {report.sigma:g} Å"
     expected = report.maps[0].figures.get("q_expected")
     return title if expected is None else f"{title} (usual at {report.resolution:.3g} Å: {expected:.2f})"
 
 
-def _figures(report: Report, names, digits: int = 3) -> list[Row]:
+def _figures(report: Assessment, names, digits: int = 3) -> list[Row]:
     rows = []
     for key, label in names:
         if any(key in scores.figures for scores in report.maps):
@@ -118,7 +118,7 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def _classes(report: Report, score: str) -> Iterator[Row]:
+def _classes(report: Assessment, score: str) -> Iterator[Row]:
     for name, first in report.maps[0].classes.items():
         scores = [one.classes.get(name, first) for one in report.maps]
         count = getattr(first, f"{score}_count")
@@ -128,7 +128,7 @@ def _classes(report: Report, score: str) -> Iterator[Row]:
             yield Row(f"{name.replace('_', ' ')} ({count:,})", values, spreads)
 
 
-def _ligands(report: Report) -> Iterator[Row]:
+def _ligands(report: Assessment) -> Iterator[Row]:
     """Those that became worse come first."""
     rows = []
     for index in report.maps[0].ligands:
@@ -139,7 +139,7 @@ def _ligands(report: Report) -> Iterator[Row]:
     yield from sorted(rows, key=lambda row: not row.marks)
 
 
-def _cubes(report: Report) -> Iterator[Row]:
+def _cubes(report: Assessment) -> Iterator[Row]:
     if report.maps[0].cubes is None:
         return
     after = [_finite(scores.cube_comparison.mean_after) for scores in report.maps]

@@ -8,7 +8,7 @@ from chimerax.core.errors import UserError
 from chimerax.core.session import Session
 
 from ..cryomap.errors import Cancelled, InputError
-from ..cryomap.metrics.results import Report
+from ..cryomap.metrics.results import Assessment
 from ..runtime.background import BackgroundTask
 
 
@@ -23,8 +23,8 @@ class MapccTask(BackgroundTask):
         self,
         session: Session,
         title: str,
-        assess: Callable[[Callable[[str], None]], Report],
-        show: Callable[[Report], object],
+        assess: Callable[[Callable[[str], None]], Assessment],
+        show: Callable[[Assessment], object],
     ) -> None:
         """Prepare.
 
@@ -38,7 +38,7 @@ class MapccTask(BackgroundTask):
         self.answer: object = None
         self._assess, self._show = assess, show
 
-    def work(self) -> Iterator[Report]:
+    def work(self) -> Iterator[Assessment]:
         """Calculate, in the task's thread."""
         try:
             yield self._assess(self._step)
@@ -57,9 +57,9 @@ class MapccTask(BackgroundTask):
     def stop_work(self) -> None:
         """Nothing more to do: the next step does not begin."""
 
-    def handle(self, event: str | Report) -> None:
+    def handle(self, event: str | Assessment) -> None:
         """Tell the step, or show the report."""
-        if isinstance(event, Report):
+        if isinstance(event, Assessment):
             self.answer = self._show(event)
         else:
             self.session.logger.status(f"mapcc: {event}", blank_after=0)

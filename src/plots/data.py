@@ -9,7 +9,7 @@ import numpy as np
 from chimerax.atomic import Residues
 from chimerax.map import Volume
 
-from ..cryomap.metrics.results import Report
+from ..cryomap.metrics.results import Assessment
 from ..mapcc.rows import residue_values
 
 MOST_ATOMS = 5000  # of a class; the shape of a distribution needs no more
@@ -70,7 +70,9 @@ class PlotData:
         return PlotData(data["title"], curves, data["residues"], data["values"], data["classes"])
 
 
-def plot_data(title: str, volumes: Sequence[Volume], residues: Residues | None, report: Report) -> PlotData:
+def plot_data(
+    title: str, volumes: Sequence[Volume], residues: Residues | None, report: Assessment
+) -> PlotData:
     """What there is to plot of a report on these maps and residues."""
     curves, values = [], {}
     for number, (volume, scores) in enumerate(zip(volumes, report.maps, strict=True)):
@@ -94,7 +96,7 @@ def halves_plot(title: str, halves: dict) -> PlotData:
     return PlotData(title, curves)
 
 
-def _class_scores(volumes: Sequence[Volume], report: Report) -> dict[str, dict[str, np.ndarray]]:
+def _class_scores(volumes: Sequence[Volume], report: Assessment) -> dict[str, dict[str, np.ndarray]]:
     if "classes" not in report.metrics or report.model is None:
         return {}
     from ..cryomap.metrics.classes import CLASSES, atom_classes

@@ -51,7 +51,7 @@ def test_figures_are_the_engines(session):
     from chimerax.map_enhance.cryomap.atoms import read_model
     from chimerax.map_enhance.cryomap.density import DensityMap
     from chimerax.map_enhance.cryomap.grid import Grid
-    from chimerax.map_enhance.cryomap.metrics.report import assess
+    from chimerax.map_enhance.cryomap.metrics.assess import assess
 
     _, volume = scene(session)
     found = run(session, "mapcc #2 to #1 resolution 3.5 metrics cc,fsc,qscore")

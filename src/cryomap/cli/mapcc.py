@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..metrics.results import Report
+    from ..metrics.results import Assessment
 
 MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent", ".pdb1", ".json")
 
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
         InputError: a file can't be read or written, or the input makes no sense; nothing is printed then.
     """
     from ..density import read_map, resample
-    from ..metrics.report import assess
+    from ..metrics.assess import assess
     from ..metrics.results import write_text
 
     for path in (options.csv, options.plot, None if options.json == "-" else options.json):
@@ -112,7 +112,7 @@ def _targets(paths: list[str]) -> tuple:
     return model, against
 
 
-def table(report: Report) -> str:
+def table(report: Assessment) -> str:
     """The figures as text: a line a figure and a column a map, then classes, ligands, cubes and notes."""
     target = " and ".join(name for name in (report.model and report.model.name, report.against) if name)
     names = [f"{scores.name} ({scores.frame})" if scores.frame else scores.name for scores in report.maps]
@@ -134,7 +134,7 @@ def table(report: Report) -> str:
     return "\n".join(lines + [""] + [f"note: {note}" for note in report.notes])
 
 
-def _class_rows(report: Report) -> list[tuple[str, ...]]:
+def _class_rows(report: Assessment) -> list[tuple[str, ...]]:
     rows = []
     for name, first in report.maps[0].classes.items():
         for measure in ("q", "rscc"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..replacing import replacing
-from .results import Report
+from .results import Assessment
 
 COLORS = ("#1b5fa8", "#d1541c", "#2c8a4b", "#8a3ba0", "#7a6a1c", "#2a8f96")
 CURVES = {
@@ -20,7 +20,7 @@ CURVES = {
 }
 
 
-def save_plot(report: Report, path: str | os.PathLike) -> None:
+def save_plot(report: Assessment, path: str | os.PathLike) -> None:
     """Write FSC curves and RSCC and Q by residue, whichever there are, as a picture (.png, .pdf or .svg).
 
     Raises:
@@ -55,7 +55,7 @@ def save_plot(report: Report, path: str | os.PathLike) -> None:
         figure.savefig(temporary, dpi=150, format=kind)
 
 
-def _draw_curves(axis, report: Report) -> None:
+def _draw_curves(axis, report: Assessment) -> None:
     """FSC against 1/d, with the two usual cutoffs."""
     for index, scores in enumerate(report.maps):
         for name, curve in scores.curves.items():
@@ -71,7 +71,7 @@ def _draw_curves(axis, report: Report) -> None:
     axis.legend(fontsize=8, frameon=False)
 
 
-def _draw_track(axis, report: Report, title: str, attribute: str) -> None:
+def _draw_track(axis, report: Assessment, title: str, attribute: str) -> None:
     """One score along the residues, chains marked off."""
     shown = np.zeros(len(report.model.residues), bool)
     for scores in report.maps:

@@ -64,7 +64,7 @@ class MapScores:
 
 
 @dataclass(frozen=True)
-class Report:
+class Assessment:
     """The assessment of one or more maps against a model, a map or both.
 
     Attributes:
@@ -112,7 +112,7 @@ class Report:
             rows.append(row)
         return rows
 
-    def as_dict(self) -> dict:
+    def to_dict(self) -> dict:
         """All of it as plain dicts, lists and numbers, ready for JSON; None where there is no value.
 
         Keys: model, against (names), resolution (A), sigma (A), metrics, notes, and maps, a list with for each map
@@ -170,7 +170,7 @@ class Report:
 
     def to_json(self) -> str:
         """The assessment as one JSON object (see the help page for every key)."""
-        return json.dumps(self.as_dict(), allow_nan=False)
+        return json.dumps(self.to_dict(), allow_nan=False)
 
     def to_csv(self) -> str:
         """The assessment as a table of one value a line: map, scope, item, measure, value.
@@ -180,7 +180,7 @@ class Report:
         out = io.StringIO()
         table = csv.writer(out, lineterminator="\n")
         table.writerow(("map", "scope", "item", "measure", "value"))
-        for scores in self.as_dict()["maps"]:
+        for scores in self.to_dict()["maps"]:
             for scope, item, values in _csv_groups(scores):
                 for measure, value in values.items():
                     if isinstance(value, (int, float, bool)):

@@ -8,9 +8,9 @@ from cryomap.atoms import Residue
 from cryomap.density import DensityMap
 from cryomap.errors import InputError
 from cryomap.grid import Grid
+from cryomap.metrics.assess import METRICS, assess
 from cryomap.metrics.correlation import correlations, model_map
 from cryomap.metrics.qscore import q_scores
-from cryomap.metrics.report import METRICS, assess
 from cryomap.simulate import structure_factor_map
 
 GRID = Grid((40, 44, 42), (1.0, 1.1, 0.9), (-20.0, -22.0, -19.0))

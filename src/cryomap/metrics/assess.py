@@ -16,7 +16,7 @@ from .correlation import HR_RESOLUTION
 from .inputs import check_map, choose_resolution, prepare_model
 from .measures import OnGrid, compare_in_cubes, compare_with_map, compare_with_model
 from .qscore import SIGMA
-from .results import CUBES_NOTE, SCALE_NOTE, MapScores, Report
+from .results import CUBES_NOTE, SCALE_NOTE, Assessment, MapScores
 
 METRICS = ("cc", "fsc", "qscore", "classes", "cubes")
 
@@ -33,7 +33,7 @@ def assess(
     levels: Sequence[float | None] | None = None,
     stride: int = cubes.STRIDE,
     progress: Callable[[str], None] | None = None,
-) -> Report:
+) -> Assessment:
     """Assess maps against a model, against another map, or both.
 
     Args:
@@ -88,7 +88,7 @@ def assess(
             if found:
                 scores = replace(scores, ligands=_marked(found[0].ligands, scores.ligands))
         found.append(scores)
-    return Report(tuple(found), model, against.name if against else "", used, sigma, chosen, tuple(notes))
+    return Assessment(tuple(found), model, against.name if against else "", used, sigma, chosen, tuple(notes))
 
 
 def _how_to_read(chosen: tuple[str, ...], maps: Sequence[DensityMap], sigma: float) -> list[str]:
