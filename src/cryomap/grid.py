@@ -36,11 +36,6 @@ class Grid:
         return self.shape[::-1]
 
     @property
-    def is_orthogonal(self) -> bool:
-        """Whether the three axes are perpendicular."""
-        return all(abs(angle - 90.0) < 1e-3 for angle in self.cell_angles)
-
-    @property
     def axes(self) -> np.ndarray:
         """3 x 3 matrix in A whose columns are one step along x, y and z."""
         return np.array(self.rotation) @ skew_matrix(self.cell_angles) @ np.diag(self.step)

@@ -9,30 +9,12 @@ import numpy as np
 from chimerax.atomic import Residues
 from chimerax.map import Volume
 
+from ..cryomap.metrics.plots import FscCurve, fsc_curves
 from ..cryomap.metrics.results import Assessment
 from ..mapcc.rows import residue_values
 
 MOST_ATOMS = 5000  # of a class; the shape of a distribution needs no more
 TITLES = {"qscore": "Q-score", "rscc": "RSCC"}
-
-
-@dataclass(frozen=True)
-class FscCurve:
-    """One curve.
-
-    Attributes:
-        label: what the legend calls it.
-        map_number: which of the compared maps it belongs to, from 0: its color.
-        masked: whether the map was masked; such curves are drawn dashed.
-        d: spacings in A.
-        fsc: the correlation at each.
-    """
-
-    label: str
-    map_number: int
-    masked: bool
-    d: list[float]
-    fsc: list[float]
 
 
 @dataclass(frozen=True)
@@ -74,16 +56,12 @@ def plot_data(
     title: str, volumes: Sequence[Volume], residues: Residues | None, report: Assessment
 ) -> PlotData:
     """What there is to plot of a report on these maps and residues."""
-    curves, values = [], {}
-    for number, (volume, scores) in enumerate(zip(volumes, report.maps, strict=True)):
-        name = f"#{volume.id_string} {volume.name}"
-        for kind, curve in scores.curves.items():
-            masked = kind.endswith("_masked")
-            label = f"{name}, masked" if masked else name
-            curves.append(FscCurve(label, number, masked, curve.d.tolist(), curve.fsc.tolist()))
+    names = [f"#{volume.id_string} {volume.name}" for volume in volumes]
+    values: dict[str, dict[str, np.ndarray]] = {}
+    for name, scores in zip(names, report.maps, strict=True):
         for attribute, array in residue_values(scores).items():
             values.setdefault(TITLES[attribute], {})[name] = np.asarray(array, float)
-    return PlotData(title, curves, residues, values, _class_scores(volumes, report))
+    return PlotData(title, fsc_curves(report, names), residues, values, _class_scores(volumes, report))
 
 
 def halves_plot(title: str, halves: dict) -> PlotData:

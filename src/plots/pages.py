@@ -11,11 +11,10 @@ from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from Qt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from ..cryomap.metrics.plots import COLORS, FscCurve, draw_fsc
 from ..scene.residue_values import residue_spec
-from .data import FscCurve, PlotData
+from .data import PlotData
 
-# The first map, the one before, is grey; the others follow.
-COLORS = ("#8c8c8c", "#1f6fb4", "#d4691c", "#3a8f3a", "#8a4fae")
 ALL_CHAINS = "all chains"
 MOST_RESIDUES = 500  # to show at first; more are hard to tell apart
 
@@ -52,48 +51,6 @@ class FscPage(_Page):
         super().__init__()
         self.layout().addWidget(self.canvas, stretch=1)
         draw_fsc(self.axes, curves)
-
-
-def draw_fsc(axes: Axes, curves: list[FscCurve]) -> None:
-    """Draw the curves and the cutoffs 0.5 and 0.143."""
-    for cutoff in (0.5, 0.143):
-        axes.axhline(cutoff, color="0.8", linewidth=0.8, zorder=0)
-        axes.annotate(
-            f"{cutoff:g}",
-            (1, cutoff),
-            xycoords=("axes fraction", "data"),
-            fontsize=7,
-            color="0.4",
-            xytext=(2, 0),
-            textcoords="offset points",
-            va="center",
-        )
-    for curve in curves:
-        axes.plot(
-            1 / np.array(curve.d),
-            curve.fsc,
-            color=COLORS[curve.map_number % len(COLORS)],
-            linestyle="--" if curve.masked else "-",
-            linewidth=1.4,
-            label=curve.label,
-        )
-    finest = _finest_worth_showing(curves)
-    spacings = np.array(
-        [d for d in (40, 20, 10, 7, 5, 4, 3.5, 3, 2.5, 2, 1.7, 1.5, 1.2, 1) if 1 / d <= finest]
-    )
-    axes.set_xticks(1 / spacings, [f"{d:g}" for d in spacings])
-    axes.set_xlim(0, finest)
-    axes.set_ylim(min(-0.05, *(min(curve.fsc) for curve in curves)) if curves else -0.05, 1.02)
-    axes.set_xlabel("Resolution (Å)", fontsize=9)
-    axes.set_ylabel("Fourier shell correlation", fontsize=9)
-    axes.legend(fontsize=8, frameon=False, loc="best")
-
-
-def _finest_worth_showing(curves: list[FscCurve]) -> float:
-    """1/d up to which to draw: well beyond the last shell that says something, as the rest is noise about 0."""
-    finest = max((1 / min(curve.d) for curve in curves), default=0.5)
-    telling = [1 / d for curve in curves for d, fsc in zip(curve.d, curve.fsc, strict=True) if fsc > 0.143]
-    return min(finest, 1.6 * max(telling, default=finest))
 
 
 class ClassPage(_Page):

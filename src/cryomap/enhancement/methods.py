@@ -121,7 +121,7 @@ def _tilings(card: Card) -> list[Tiling]:
     return [Tiling(size, card.stride + size - card.tile, card.margin, card.blend) for size in sizes]
 
 
-def _place_evenly(tilings: list[Tiling], values: np.ndarray, noise: float, level: float) -> Placement:
+def _place_evenly(tilings: list[Tiling], values: np.ndarray, noise: float, _level: float) -> Placement:
     """Tiles that cover everything above the noise, of the size that has the network see the fewest voxels."""
     box = density_box(values, noise, HALO)
     placements = []
@@ -134,7 +134,7 @@ def _place_evenly(tilings: list[Tiling], values: np.ndarray, noise: float, level
     return min(placements, key=lambda placement: placement.voxels)
 
 
-def _place_as_released(tiling: Tiling, values: np.ndarray, noise: float, level: float) -> Placement:
+def _place_as_released(tiling: Tiling, values: np.ndarray, _noise: float, level: float) -> Placement:
     """The released program's rule: cubes whose centre voxel is above the contour.
 
     Its lattice has stride 4; the body-centred lattice of stride 8 taken here is a quarter of that one, and its

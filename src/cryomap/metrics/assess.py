@@ -72,7 +72,7 @@ def assess(
         if work is None or work.grid != density.grid:
             own_mask = _mask_on(mask, maps[0].grid, density.grid)
             work = OnGrid(density.grid, whole and whole.model, used, own_mask)
-        say = (lambda step, name=density.name: progress(f"{name}: {step}")) if progress else lambda step: None
+        say = (lambda step, name=density.name: progress(f"{name}: {step}")) if progress else lambda _step: None
         scores = MapScores(density.name, density.frame)
         if against is not None:
             say("comparing maps")

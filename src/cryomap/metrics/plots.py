@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,13 +14,85 @@ from ..errors import InputError
 from ..replacing import replacing
 from .results import Assessment
 
-COLORS = ("#1b5fa8", "#d1541c", "#2c8a4b", "#8a3ba0", "#7a6a1c", "#2a8f96")
-CURVES = {
-    "fsc_model": ("map-model", "-"),
-    "fsc_model_masked": ("map-model, masked", "--"),
-    "fsc_map": ("map-map", "-"),
-    "fsc_map_masked": ("map-map, masked", "--"),
-}
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# The first map, the one before, is grey; the others follow.
+COLORS = ("#8c8c8c", "#1f6fb4", "#d4691c", "#3a8f3a", "#8a4fae")
+TICKS = (40, 20, 10, 7, 5, 4, 3.5, 3, 2.5, 2, 1.7, 1.5, 1.2, 1)  # A, of an FSC plot
+
+
+@dataclass(frozen=True)
+class FscCurve:
+    """One curve of a plot.
+
+    Attributes:
+        label: what the legend calls it.
+        map_number: which of the compared maps it belongs to, from 0: its color.
+        masked: whether the map was masked; such curves are drawn dashed.
+        d: spacings in A.
+        fsc: the correlation at each.
+    """
+
+    label: str
+    map_number: int
+    masked: bool
+    d: list[float]
+    fsc: list[float]
+
+
+def fsc_curves(report: Assessment, names: Sequence[str]) -> list[FscCurve]:
+    """All curves of an assessment, labelled by the maps' names, and by what each is with where that differs."""
+    partners = {kind.removesuffix("_masked") for scores in report.maps for kind in scores.curves}
+    curves = []
+    for number, (name, scores) in enumerate(zip(names, report.maps, strict=True)):
+        for kind, curve in scores.curves.items():
+            masked = kind.endswith("_masked")
+            partner = kind.removesuffix("_masked").removeprefix("fsc_")
+            label = f"{name}, with the {partner}" if len(partners) > 1 else name
+            label += ", masked" if masked else ""
+            curves.append(FscCurve(label, number, masked, curve.d.tolist(), curve.fsc.tolist()))
+    return curves
+
+
+def draw_fsc(axes: Axes, curves: Sequence[FscCurve]) -> None:
+    """Draw curves over 1/d, marked in A, and the cutoffs 0.5 and 0.143."""
+    for cutoff in (0.5, 0.143):
+        axes.axhline(cutoff, color="0.8", linewidth=0.8, zorder=0)
+        axes.annotate(
+            f"{cutoff:g}",
+            (1, cutoff),
+            xycoords=("axes fraction", "data"),
+            fontsize=7,
+            color="0.4",
+            xytext=(2, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    for curve in curves:
+        axes.plot(
+            1 / np.array(curve.d),
+            curve.fsc,
+            color=COLORS[curve.map_number % len(COLORS)],
+            linestyle="--" if curve.masked else "-",
+            linewidth=1.4,
+            label=curve.label,
+        )
+    finest = _finest_worth_showing(curves)
+    spacings = np.array([d for d in TICKS if 1 / d <= finest])
+    axes.set_xticks(1 / spacings, [f"{d:g}" for d in spacings])
+    axes.set_xlim(0, finest)
+    axes.set_ylim(min(-0.05, *(min(curve.fsc) for curve in curves)) if curves else -0.05, 1.02)
+    axes.set_xlabel("Resolution (Å)", fontsize=9)
+    axes.set_ylabel("Fourier shell correlation", fontsize=9)
+    axes.legend(fontsize=8, frameon=False, loc="best")
+
+
+def _finest_worth_showing(curves: Sequence[FscCurve]) -> float:
+    """1/d up to which to draw: well beyond the last shell that says something, as the rest is noise about 0."""
+    finest = max((1 / min(curve.d) for curve in curves), default=0.5)
+    telling = [1 / d for curve in curves for d, fsc in zip(curve.d, curve.fsc, strict=True) if fsc > 0.143]
+    return min(finest, 1.6 * max(telling, default=finest))
 
 
 def save_plot(report: Assessment, path: str | os.PathLike) -> None:
@@ -45,7 +120,7 @@ def save_plot(report: Assessment, path: str | os.PathLike) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(panels, squeeze=False)[:, 0]
     if has_curves:
-        _draw_curves(axes[0], report)
+        draw_fsc(axes[0], fsc_curves(report, [scores.name for scores in report.maps]))
     for axis, (title, attribute) in zip(axes[has_curves:], tracks, strict=True):
         _draw_track(axis, report, title, attribute)
     kind = path.suffix[1:] or "png"
@@ -55,23 +130,7 @@ def save_plot(report: Assessment, path: str | os.PathLike) -> None:
         figure.savefig(temporary, dpi=150, format=kind)
 
 
-def _draw_curves(axis, report: Assessment) -> None:
-    """FSC against 1/d, with the two usual cutoffs."""
-    for index, scores in enumerate(report.maps):
-        for name, curve in scores.curves.items():
-            label, style = CURVES[name]
-            color = COLORS[index % len(COLORS)]
-            axis.plot(1 / curve.d, curve.fsc, style, color=color, lw=1.2, label=f"{scores.name}: {label}")
-    for cutoff in (0.5, 0.143):
-        axis.axhline(cutoff, color="0.7", lw=0.8, zorder=0)
-        axis.text(0, cutoff, f" {cutoff:g}", va="bottom", color="0.4", fontsize=8)
-    finest = min(float(curve.d.min()) for scores in report.maps for curve in scores.curves.values())
-    # The corners of the box beyond the Nyquist limit are of no interest: cut at 1/(1.7 times the finest d).
-    axis.set(xlim=(0, 1 / (1.7 * finest)), ylim=(-0.1, 1.02), xlabel="1/d (1/Å)", ylabel="FSC")
-    axis.legend(fontsize=8, frameon=False)
-
-
-def _draw_track(axis, report: Assessment, title: str, attribute: str) -> None:
+def _draw_track(axis: Axes, report: Assessment, title: str, attribute: str) -> None:
     """One score along the residues, chains marked off."""
     shown = np.zeros(len(report.model.residues), bool)
     for scores in report.maps:

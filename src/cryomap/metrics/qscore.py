@@ -14,7 +14,6 @@ from ..atoms import AtomicModel
 from ..density import DensityMap
 
 SIGMA = 0.6
-EMDB_SIGMA = 0.4
 SHELLS = np.arange(1, 21) / 10
 POINTS = 8
 RETRIES = 50
