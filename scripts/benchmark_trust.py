@@ -171,7 +171,7 @@ def _by_strength(clear: list[tuple[float, bool]]) -> dict[str, str]:
 
 def _line(t: Tally) -> str:
     return (
-        f"{t.story:45s} cc {t.consistency:.2f} lost {t.clear_found}/{t.clear_lost} "
+        f"{t.story:45s} support {t.support:.2f} lost {t.clear_found}/{t.clear_lost} "
         f"faint {t.faint_found}/{t.faint_lost} false {t.false} invented {t.invented_found}/{t.invented} "
         f"false {t.invented_false} Q {np.round(t.q, 2).tolist()} CC -{t.cc_drop:.4f} {t.missed} {t.wrong[:5]}"
     )

@@ -28,7 +28,7 @@ class Tally:
 
     Attributes:
         story: what was simulated.
-        consistency: the judgement's.
+        support: the judgement's.
         clear: (own density over noise, reported) of each clear lost component.
         clear_lost, clear_found, faint_lost, faint_found: lost components, and those among them that were reported.
         false: reported regions with nothing lost there.
@@ -39,7 +39,7 @@ class Tally:
     """
 
     story: str
-    consistency: float = float("nan")
+    support: float = float("nan")
     clear: list[tuple[float, bool]] = field(default_factory=list)
     clear_lost: int = 0
     clear_found: int = 0
@@ -71,7 +71,7 @@ def count(
     Returns:
         The figures, and the clear lost components that were reported.
     """
-    tally = Tally(complex_.story, trust.consistency)
+    tally = Tally(complex_.story, trust.mean_support)
     regions = [r.voxels[:, ::-1].astype(float) for r in trust.lost]
     reported = []
     whole = signal_of(complex_, np.ones(len(complex_.model), bool))

@@ -30,8 +30,9 @@ def trust_section(result: Volume, given: Volume, report: dict, group: TrustModel
         return ""
     lost, invented = len(trust["lost"]), len(trust["invented"])
     sentence = (
-        f"#{result.id_string}: support by the input {trust['consistency']:.2f}"
-        f" (correlation at {trust['resolution']:.1f} &Aring;; 1 is full support); {_summary(lost, invented)}"
+        f"#{result.id_string}: support by the input {trust['support']:.2f}"
+        f" (the mean of what colorBy support shows, at {trust['resolution']:.1f} &Aring;; 1 is full support);"
+        f" {_summary(lost, invented)}"
     )
     if lost:
         done = trust.get("restored")

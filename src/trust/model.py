@@ -19,7 +19,7 @@ class TrustModel(Model):
 
     Attributes:
         result: the enhanced map.
-        facts: the engine's judgement, as in its JSON: "consistency", "resolution", "lost", "invented", ...
+        facts: the engine's judgement, as in its JSON: "support", "resolution", "lost", "invented", ...
     """
 
     def __init__(self, session: Session, result: Volume, facts: dict) -> None:

@@ -263,7 +263,7 @@ def test_real_engine(session):
     answer = run(session, command, return_json=True)
     (result,) = answer.python_value
     trust = json.loads(answer.json_value)["maps"][0]["report"]["trust"]
-    assert 0 < trust["consistency"] <= 1 and trust["resolution"] == 4
+    assert 0 < trust["support"] <= 1 and trust["resolution"] == 4
     group = trust_of(session, result)
     support, deviation = group.part("support"), group.part("standard deviation")
     for extra in (support, deviation):

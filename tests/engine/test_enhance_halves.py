@@ -47,7 +47,7 @@ def test_half_maps_in_four_maps_out(tmp_path, half_maps, sharpener_weights, caps
     assert agreement.values[dense].min() > 0.9 and agreement.values[0, 0, 0] == 0
     halves = facts["halves"]
     assert halves["disagreements"] == [] and "must not be quoted" in halves["warning"]
-    assert len(halves["fsc"]["after"]["d"]) > 5 and facts["trust"]["consistency"] > 0.5
+    assert len(halves["fsc"]["after"]["d"]) > 5 and facts["trust"]["support"] > 0.5
     mean = (read_map(half_maps[0]).values + read_map(half_maps[1]).values) / 2
     write_map(DensityMap(mean, GRID), tmp_path / "mean.mrc")
     alone = tmp_path / "alone.mrc"

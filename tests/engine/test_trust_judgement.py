@@ -23,11 +23,21 @@ def distance(region: Region, place: np.ndarray) -> float:
     return float(np.linalg.norm(np.array(region.center) - place))
 
 
+def test_support_is_one_figure_whatever_the_contour(rng):
+    atoms = chain(rng)
+    before, after = experiment(rng, np.concatenate([atoms, ligand()])), result(atoms)
+    judged = [judge(before, after, level=level, resolution=RESOLUTION) for level in (LEVEL / 3, LEVEL, 3 * LEVEL)]
+    assert len({trust.mean_support for trust in judged}) == 1
+    shown = judged[0].support.values
+    assert judged[0].mean_support == pytest.approx((shown * after.values).sum() / after.values.sum(), abs=1e-3)
+    assert all(np.array_equal(shown, trust.support.values) for trust in judged)
+
+
 def test_a_faithful_result_loses_and_invents_nothing(rng, atoms):
     everything = np.concatenate([atoms, ligand()])
     trust = judge(experiment(rng, everything), result(everything), level=LEVEL, resolution=RESOLUTION)
     assert trust.lost == () and trust.invented == ()
-    assert trust.consistency > 0.9
+    assert trust.mean_support > 0.9
 
 
 def test_a_lost_ligand_is_found_and_named(rng, atoms):
@@ -134,7 +144,7 @@ def test_json_holds_everything_but_arrays(rng, atoms):
     (lost,) = content["lost"]
     assert set(lost) == {"center", "volume", "peak_sigma", "share", "nearest", "kind", "distance"}
     assert np.linalg.norm(np.array(lost["center"]) - LIGAND) < 1
-    assert content["consistency"] == pytest.approx(trust.consistency, abs=1e-4)
+    assert content["support"] == pytest.approx(trust.mean_support, abs=1e-4)
 
 
 def test_maps_that_lie_apart_are_refused(rng, atoms):

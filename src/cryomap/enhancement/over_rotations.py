@@ -9,7 +9,7 @@ import numpy as np
 Predict = Callable[[np.ndarray], np.ndarray]
 
 # Half turns about z, y and x: with none at all they form a group, and none needs interpolation.
-_PLANES = ((2, 3), (1, 3), (1, 2))
+PLANES = ((2, 3), (1, 3), (1, 2))
 COUNTS = (1, 2, 3, 4)
 
 
@@ -25,7 +25,7 @@ def over_rotations(predict: Predict, count: int) -> Predict:
 
     def mean(tiles: np.ndarray) -> np.ndarray:
         total = predict(tiles).copy()
-        for plane in _PLANES[: count - 1]:
+        for plane in PLANES[: count - 1]:
             total += np.rot90(predict(np.ascontiguousarray(np.rot90(tiles, 2, plane))), 2, plane)
         return total / np.float32(count)
 

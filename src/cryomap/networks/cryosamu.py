@@ -145,6 +145,10 @@ class CryoSAMU(nn.Module):
         Returns:
             (n, 1, z, y, x), not clipped.
         """
+        return self.draw(self.features(x, embedding))
+
+    def features(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """What the last decoder block knows of a map, see `forward`: (n, base, z, y, x), each axis / space_to_depth."""
         x = self.head(to_depth(x, self.space_to_depth))
         skips = [x]
         for level, stage in enumerate(self.encoder):
@@ -159,4 +163,8 @@ class CryoSAMU(nn.Module):
             for step in stage:
                 x = step(torch.cat([x, skips.pop()], dim=1))
             x = up(x)
-        return self.project(to_space(self.tail(x), self.space_to_depth))
+        return x
+
+    def draw(self, features: Tensor) -> Tensor:
+        """The map (n, 1, z, y, x) that `features` stand for."""
+        return self.project(to_space(self.tail(features), self.space_to_depth))

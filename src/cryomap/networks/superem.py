@@ -89,8 +89,15 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 1, z, y, x) to (n, 1, z, y, x)."""
-        x = self.tail(self.blocks(self.head(to_depth(x, self.space_to_depth))))
-        x = self.project(to_space(x, self.space_to_depth))
+        return self.draw(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last block knows of a map (n, 1, z, y, x): (n, channels, z, y, x), each axis / space_to_depth."""
+        return self.blocks(self.head(to_depth(x, self.space_to_depth)))
+
+    def draw(self, features: Tensor) -> Tensor:
+        """The map (n, 1, z, y, x) that `features` stand for."""
+        x = self.project(to_space(self.tail(features), self.space_to_depth))
         # In float32: bfloat16 has steps of .004 near tanh's -1, where most density is.
         return (torch.tanh(x.float()) + 1) / 2
 

@@ -39,6 +39,7 @@ class Comparison:
         level: the contour level above the background.
         noise: the input's standard deviation in the solvent, at its resolution.
         sigma: float32 (z, y, x), standard deviation expected of observed - explained, see `expected_spread`.
+        agreement: correlation of the two where either is dense at the map's own level, whatever the contour.
     """
 
     grid: Grid
@@ -50,10 +51,15 @@ class Comparison:
     level: float
     noise: float
     sigma: np.ndarray
+    agreement: float
 
 
 def compare(
-    before: DensityMap, after: DensityMap, solvent: Solvent, level: float, resolution: float | None = None
+    before: DensityMap,
+    after: DensityMap,
+    solvent: Solvent,
+    levels: tuple[float, float],
+    resolution: float | None = None,
 ) -> Comparison:
     """Bring the result back to the input.
 
@@ -65,7 +71,8 @@ def compare(
         before: the input.
         after: the result, on any grid.
         solvent: the input's, see `find_solvent`.
-        level: the input's contour level.
+        levels: the map's own contour level, which scales and noise are taken from, so that they are the same
+            whatever the contour; and the one at which people look at it.
         resolution: of the input in A; None takes where input and result part in reciprocal space.
 
     Raises:
@@ -87,19 +94,17 @@ def compare(
     observed = spectrum.values(wanted * weight)
     explained = spectrum.values(given * spectrum.regression(shared, given) * weight)
     observed[~solvent.inside] = 0
-    # The weights lower the whole map; the contour that encloses the same volume goes down with it. Where noise beyond
-    # the resolution alone reached the contour, the volume is the whole input's.
-    cut = level - solvent.background
-    count = np.count_nonzero(spectrum.values(wanted * low_pass) > cut) or np.count_nonzero(values > cut)
-    if count == 0:
-        raise InputError(f"{before.name}: no density above contour level {level:g}; give a lower one")
-    level = float(np.partition(observed, -count, axis=None)[-count])
-    noise = noise_level(observed, solvent.inside & (near > 0) & (observed < level))
-    dense = observed > max(level, 3 * noise)
-    if not dense.any():
-        dense = observed >= level
-    explained *= local_scale(observed, explained, dense, before.grid, resolution)
+    low_passed = spectrum.values(wanted * low_pass)
+    own, level = (
+        _weighted_level(observed, low_passed, values, cut - solvent.background, before.name) for cut in levels
+    )
+    noise = noise_level(observed, solvent.inside & (near > 0) & (observed < own))
+    always = _dense(observed, own, noise)
+    explained *= local_scale(observed, explained, always, before.grid, resolution)
+    dense = _dense(observed, level, noise)
     sigma = expected_spread(observed, explained, dense, noise)
+    region = always | (explained > own)
+    agreement = float(np.corrcoef(observed[region], explained[region])[0, 1])
     return Comparison(
         before.grid,
         resolution,
@@ -110,7 +115,26 @@ def compare(
         level,
         noise,
         sigma,
+        agreement,
     )
+
+
+def _weighted_level(
+    observed: np.ndarray, low_passed: np.ndarray, values: np.ndarray, cut: float, name: str
+) -> float:
+    """The contour of the weighted map that encloses what `cut` does of the map at its resolution.
+
+    Where noise beyond the resolution alone reached the contour, the volume is the whole input's.
+    """
+    count = np.count_nonzero(low_passed > cut) or np.count_nonzero(values > cut)
+    if count == 0:
+        raise InputError(f"{name}: no density above contour level {cut:g}; give a lower one")
+    return float(np.partition(observed, -count, axis=None)[-count])
+
+
+def _dense(observed: np.ndarray, level: float, noise: float) -> np.ndarray:
+    dense = observed > max(level, 3 * noise)
+    return dense if dense.any() else observed >= level
 
 
 def expected_spread(
@@ -220,13 +244,6 @@ def windowed_correlation(
     covariance = mean(first * second) - a * b
     variances = (mean(first**2) - a * a).clip(0) + floors[0], (mean(second**2) - b * b).clip(0) + floors[1]
     return (covariance / np.sqrt(variances[0] * variances[1])).clip(-1, 1).astype(np.float32)
-
-
-def global_consistency(comparison: Comparison) -> float:
-    """Pearson correlation of input and brought-back result where either is dense."""
-    c = comparison
-    region = c.dense | (c.explained > c.level)
-    return float(np.corrcoef(c.observed[region], c.explained[region])[0, 1])
 
 
 def window_mean(values: np.ndarray, grid: Grid, width: float) -> np.ndarray:

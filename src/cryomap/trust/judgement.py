@@ -9,8 +9,8 @@ import numpy as np
 
 from ..atoms import AtomicModel
 from ..density import DensityMap
-from ..grid import Grid
-from .consistency import Comparison, bring_to_grid, compare, global_consistency, local_correlation
+from ..enhancement.contour import default_contour, noise_ceiling
+from .consistency import bring_to_grid, compare, local_correlation
 from .lost import Region, invented_regions, lost_regions, threshold
 from .names import name_regions
 from .noise import find_solvent
@@ -24,8 +24,10 @@ class Trust:
     """What a result kept of its input.
 
     Attributes:
-        consistency: correlation of the input and the result brought back to its resolution, where either is dense.
-        support: local correlation of the two, -1..1, on the input's grid; 0 far from density.
+        mean_support: the mean of `support` over the result's own density, each voxel by its density: one figure
+            whatever the contour.
+        support: local correlation of the input and the result brought back to its resolution, -1..1, on the
+            input's grid; 0 far from density.
         lost: regions of the input that vanished, the most striking first.
         invented: regions of the result with nothing in the input.
         resolution: at which the two were compared, in A.
@@ -33,7 +35,7 @@ class Trust:
         threshold: sigma that a region had to pass.
     """
 
-    consistency: float
+    mean_support: float
     support: DensityMap
     lost: tuple[Region, ...]
     invented: tuple[Region, ...]
@@ -44,7 +46,7 @@ class Trust:
     def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, for `json.dumps`."""
         return {
-            "consistency": round(self.consistency, 4),
+            "support": round(self.mean_support, 4),
             "resolution": round(self.resolution, 3),
             "noise": self.noise,
             "threshold_sigma": round(self.threshold, 3),
@@ -82,18 +84,22 @@ def judge(
         InputError: the two do not overlap, or nothing of the input is above the level.
     """
     solvent = find_solvent(before.values)
-    part, start, result = _part_with_density(before, after, level)
-    inside = solvent.inside[tuple(slice(s, s + n) for s, n in zip(start, part.grid.shape, strict=True))]
-    comparison = compare(part, result, replace(solvent, inside=inside), level, resolution)
+    part, start, result = _part_with_density(before, after)
+    box = tuple(slice(s, s + n) for s, n in zip(start, part.grid.shape, strict=True))
+    levels = (default_contour(before.values), level)
+    comparison = compare(part, result, replace(solvent, inside=solvent.inside[box]), levels, resolution)
     if sites is None and model is not None:
         sites = small_molecules(model)
     known = None if sites is None else near_sites(sites, part.grid)
     lost, invented = lost_regions(comparison, known), invented_regions(comparison)
     if model is not None:
         lost, invented = (name_regions(found, part.grid, model) for found in (lost, invented))
+    local = local_correlation(comparison)
+    support = np.zeros(before.grid.shape, np.float32)
+    support[box] = local
     return Trust(
-        consistency=global_consistency(comparison),
-        support=_support(comparison, before.grid, start, before.name),
+        mean_support=float(np.average(local, weights=result.values.clip(0))),
+        support=DensityMap(support, before.grid, f"{before.name} support"),
         lost=_shifted(lost, start),
         invented=_shifted(invented, start),
         resolution=comparison.resolution,
@@ -103,11 +109,12 @@ def judge(
 
 
 def _part_with_density(
-    before: DensityMap, after: DensityMap, level: float
+    before: DensityMap, after: DensityMap
 ) -> tuple[DensityMap, tuple[int, int, int], DensityMap]:
     """The part of both maps about density, on the input's grid, and its first voxel."""
     result = bring_to_grid(after, before.grid)
-    shown = (before.values > level) | (result.values > 0.1 * result.values.max())
+    noise = noise_ceiling(before.values, before.grid.voxel_volume)
+    shown = (before.values > noise) | (result.values > 0.1 * result.values.max())
     margin = np.ceil(MARGIN / np.array(before.grid.step)[::-1]).astype(int)
     low, high = [], []
     for axis in range(3):
@@ -122,13 +129,6 @@ def _part_with_density(
         tuple(low),
         replace(result, values=result.values[box], grid=grid),
     )
-
-
-def _support(comparison: Comparison, grid: Grid, start: tuple[int, int, int], name: str) -> DensityMap:
-    values = np.zeros(grid.shape, np.float32)
-    part = comparison.grid.shape
-    values[tuple(slice(s, s + n) for s, n in zip(start, part, strict=True))] = local_correlation(comparison)
-    return DensityMap(values, grid, f"{name} support")
 
 
 def _shifted(regions: tuple[Region, ...], start: tuple[int, int, int]) -> tuple[Region, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from .consistency import Comparison, global_consistency
+from .consistency import Comparison
 from .noise import significance
 
 # Chosen on 80 simulated maps, those of sites on the 60 of seed 0 of `scripts/benchmark_trust.py`.
@@ -74,12 +74,12 @@ class Region:
 def threshold(comparison: Comparison) -> float:
     """The significance, in sigma, that a difference must pass: noise does in one map out of fifty.
 
-    Raised by 0.6 % for every 0.01 that the global consistency is below 0.8.
+    Raised by 0.6 % for every 0.01 that input and result agree by less than 0.8.
     """
     c = comparison
     volume = float(np.count_nonzero(c.dense)) * c.grid.voxel_volume
     base = significance(volume, NOISE_WIDTH * c.resolution, FALSE_ALARMS)
-    return base * (1 + CAUTION * max(0.0, CONSISTENT - global_consistency(c)))
+    return base * (1 + CAUTION * max(0.0, CONSISTENT - c.agreement))
 
 
 def lost_regions(comparison: Comparison, sites: np.ndarray | None = None) -> tuple[Region, ...]:

@@ -92,7 +92,7 @@ def judge(item, values, job):
         invented = [region(item, [0, 0, 0], 1, 5.5, 0.95)]
     np.save(item["regions"], np.array(voxels, np.int32).reshape(-1, 4))
     return {
-        "consistency": 0.9,
+        "support": 0.9,
         "resolution": 4.0,
         "noise": 0.01,
         "threshold_sigma": 5.0,
