@@ -10,7 +10,7 @@ from typing import Any
 
 from cryomap.errors import InputError
 from cryomap.networks.card import Card
-from simulation.experiment import Settings
+from simulation.settings import Settings
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 RUN = ("tile", "margin", "stride", "blend", "largest_tile", "interpolation")
