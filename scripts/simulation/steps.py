@@ -94,7 +94,7 @@ def _local_b_factors(m: Making, settings: Settings, rng: Generator) -> Making:
     return replace(m, b_mean=mean, b_factors=b)
 
 
-def _residues_of_their_own(m: Making, settings: Settings, rng: Generator) -> Making:
+def _residues_of_their_own(m: Making, _settings: Settings, rng: Generator) -> Making:
     return replace(m, shown=side_chains.strengths(m.atoms.residues, rng))
 
 
@@ -108,13 +108,13 @@ def _weak_side_chains(m: Making, settings: Settings, rng: Generator) -> Making:
     )
 
 
-def _displaced_ice(m: Making, settings: Settings, rng: Generator) -> Making:
+def _displaced_ice(m: Making, _settings: Settings, rng: Generator) -> Making:
     # Real maps show side chains from 10 to 5 A as if atoms displaced more ice than their volumes hold.
     volumes = displaced_volumes(m.atoms.atomic_numbers, m.atoms.depths)
     return replace(m, displaced=uniform(1.0, 1.8, rng) * volumes)
 
 
-def _atoms_to_density(m: Making, settings: Settings, rng: Generator) -> Making:
+def _atoms_to_density(m: Making, _settings: Settings, _rng: Generator) -> Making:
     signal = atoms_signal(m)
     return replace(
         m,
@@ -166,12 +166,12 @@ def _noise(m: Making, settings: Settings, rng: Generator) -> Making:
     return replace(m, signal=m.coefficients, coefficients=noisy, fsc=fsc, unexplained=amount)
 
 
-def _unexplained(m: Making, settings: Settings, rng: Generator) -> Making:
+def _unexplained(m: Making, _settings: Settings, rng: Generator) -> Making:
     added = degrade.unexplained(m.signal, m.molecule, m.unexplained, m.box, rng)
     return replace(m, coefficients=m.coefficients + added)
 
 
-def _post_processing(m: Making, settings: Settings, rng: Generator) -> Making:
+def _post_processing(m: Making, _settings: Settings, rng: Generator) -> Making:
     return m.times(degrade.sharpen(m.fsc, m.resolution, m.b_mean, m.box, rng))
 
 
