@@ -178,8 +178,7 @@ def enhance_info(session: Session) -> dict:
         "Devices": ", ".join(found["devices"]),
     }
     for method, card in cards.items():
-        low, high = card.resolution
-        rows[f"Weights of {method}"] = f"{card.version}, for {low:g} to {high:g} \u00c5. {card.notes}"
+        rows[f"Weights of {method}"] = " ".join(card.summary())
     body = "".join(
         f"<tr><th align=left>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows.items()
     )

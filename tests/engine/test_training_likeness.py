@@ -7,13 +7,11 @@ import torch
 from training_data import made_structure
 
 import compare_simulation
-from simulation.atoms_to_density import structure_density
-from simulation.box import Box
-from simulation.experiment import Experiment, simulate
+from simulation.atoms_to_density import fourier_radius, structure_density
+from simulation.experiment import Experiment, Settings, simulate
 from simulation.likeness import MODEL_B, likeness
-from simulation.settings import Settings
 
-BOX = Box((64, 64, 64))
+SHAPE = (64, 64, 64)
 ATOMS = made_structure(2000)
 ATOMS = replace(ATOMS, positions=ATOMS.positions + 20).chosen(torch.arange(len(ATOMS)) < 1000)
 # Main chain (its last atom a carbonyl oxygen), C beta, gamma and two beyond, of which one an acid's oxygen.
@@ -28,9 +26,12 @@ ATOMS = replace(
 def shown(weights: torch.Tensor, noise: float = 0.0) -> Experiment:
     """A map of the atoms at such strengths, with white noise of so many times its own deviation."""
     b = torch.full((len(ATOMS),), MODEL_B)
-    density = BOX.real(structure_density(ATOMS.positions, ATOMS.atomic_numbers, b, BOX, weights))
+    density = torch.fft.irfftn(
+        structure_density(ATOMS.positions, ATOMS.atomic_numbers, b, fourier_radius(SHAPE), SHAPE, weights),
+        s=SHAPE,
+    )
     rng = torch.Generator().manual_seed(0)
-    density = density + noise * density.std() * torch.randn(BOX.shape, generator=rng)
+    density = density + noise * density.std() * torch.randn(SHAPE, generator=rng)
     return Experiment(density, density, 3.0, "", ATOMS)
 
 

@@ -7,11 +7,13 @@ import json
 import logging
 import platform
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
 from ..errors import InputError
+from ..networks.card import BUNDLED, bundled_cards
 from . import enhance as enhance_cli
 from . import mapcc as mapcc_cli
 
@@ -66,10 +68,10 @@ def _info(options: argparse.Namespace) -> None:
     for key, value in facts["versions"].items():
         print(f"{key:12s}{value}")
     print(f"{'device':12s}{facts['device']} ({facts['device_name']}), {facts['precision']}")
-    for name, card in facts["weights"].items():
-        print(f"{name:12s}{card['version']}: {card['notes'] or 'no notes'}")
-        for result, figures in card["results"].items():
-            print(f"{'':12s}{result}: {figures}")
+    for name, card in bundled_cards().items():
+        text = " ".join(card.summary())
+        print(textwrap.fill(text, 100, initial_indent=f"{name:12s}", subsequent_indent=" " * 12))
+    print(f"{'reports':12s}{BUNDLED}")
 
 
 def collect_info() -> dict[str, Any]:
@@ -80,7 +82,6 @@ def collect_info() -> dict[str, Any]:
     import torch
 
     from ..enhancement.device import choose_device, choose_precision, describe
-    from ..networks.card import bundled_cards
 
     device = choose_device("auto")
     packages = ("torch", "numpy", "scipy", "mrcfile", "gemmi", "safetensors")

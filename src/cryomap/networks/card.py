@@ -12,6 +12,7 @@ from ..errors import InputError
 
 BUNDLED = Path(__file__).resolve().parents[1] / "weights"
 METHODS = ("superem", "cryosamu")
+REAL_MAPS, SIMULATED = "real maps", "simulated complexes"  # keys of the results
 FORMAT = 2  # of the card's fields; cards without a number are of format 1
 _RENAMED = {"finest": "low_pass", "turns": "test_time_rotations", "input_share": "input_weight"}
 
@@ -38,7 +39,8 @@ class Card:
         grid_step: in A.
         resolution: lowest and highest resolution of the training maps, in A.
         training: data, recipe, steps, seconds, revision: whatever the trainer knows, in the words of its time.
-        results: measured after training, each with what it was measured on.
+        results: measured after training: "validation" by the trainer, `REAL_MAPS` by scripts/evaluate.py --record,
+            `SIMULATED` by scripts/benchmark_q.py --record.
         notes: two sentences for a user: what the weights were trained on, and where they do worse. How they came
             about is told in NAME-history.md.
         format: of the fields of this file.
@@ -68,6 +70,22 @@ class Card:
     def text(self) -> str:
         """The file's text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    def summary(self) -> list[str]:
+        """What a user has to know, in a few sentences: range, training, three figures, limits."""
+        low, high = self.resolution
+        told = [f"{self.version}, for maps at {low:g} to {high:g} A."]
+        if "structures" in self.training:
+            told.append(f"Trained on {self.training['data']} of {self.training['structures']} structures.")
+        if found := self.results.get(REAL_MAPS):
+            before, after = found["deposited"], found[self.method]
+            told.append(
+                f"On {found['maps']} real maps: CC_mask_hr {before['cc_mask_hr']:.3f}, then "
+                f"{after['cc_mask_hr']:.3f}; mean Q {before['q_mean']:.3f}, then {after['q_mean']:.3f}."
+            )
+        if found := self.results.get(SIMULATED, {}).get("ion"):
+            told.append(f"Q of ions on simulated maps: {found['before']:.3f}, then {found['after']:.3f}.")
+        return [*told, *([self.notes] if self.notes else [])]
 
 
 # What the authors' program does: the state dict that they released has no card.
