@@ -22,64 +22,41 @@ from torch import Generator, Tensor
 
 from cryomap.errors import InputError
 from pairs.entries import Entry, read_list
-from simulation import degrade, side_chains, surroundings
-from simulation.atoms_to_density import displaced_volumes, fourier_radius, structure_density
-from simulation.experiment import Experiment, Settings, simulate, target_of
+from simulation.box import Box
+from simulation.experiment import Experiment, simulate, target_of
+from simulation.settings import Settings
+from simulation.steps import STEPS, Making
 from simulation.structures import Structure, split, unpack
 from training.real_maps import amplitude_spectrum, as_experiment
 from training.recipe import RECIPES, read_recipe
 from training.validation import correlation
 
 COLUMNS = 10
+# Steps that many maps go without, and the setting that makes each certain.
+APART = {
+    "detergent": "detergent",
+    "blobs": "blobs",
+    "anisotropy": "anisotropic",
+    "zone mask": "zone",
+    "soft mask": "soft_mask",
+    "coarse voxels": "coarse",
+}
 
 
-def steps(structure: Structure, settings: Settings, resolution: float) -> Iterator[tuple[str, Tensor]]:
-    """Each step of a simulated experiment, one after the other: (name, density)."""
-    rng, shape = Generator().manual_seed(1), (settings.box,) * 3
-    radius = fourier_radius(shape)
+def drawn_steps(structure: Structure, settings: Settings, resolution: float) -> Iterator[tuple[str, Tensor]]:
+    """The density after each step of a simulated experiment: (name, density); those `APART` each on its own."""
+    rng, box = Generator().manual_seed(1), Box((settings.box,) * 3)
     atoms = structure.positions - structure.positions.mean(dim=0) + settings.box / 2
-    inside = ((atoms > 4) & (atoms < settings.box - 5)).all(dim=1)
-    part = replace(structure, positions=atoms).chosen(inside)
-    atoms, numbers, ranks = part.positions, part.atomic_numbers, part.b_ranks
-
-    def real(coefficients: Tensor) -> Tensor:
-        return torch.fft.irfftn(coefficients, s=shape)
-
-    b_mean = 8 * resolution**2
-    even = structure_density(atoms, numbers, torch.full_like(ranks, b_mean), radius, shape)
-    yield f"every B {b_mean:.0f}", real(even)
-    b = degrade.local_b_factors(atoms, ranks, b_mean, radius, shape, rng)
-    signal = structure_density(atoms, numbers, b, radius, shape)
-    yield "B varies", real(signal)
-    b = b + side_chains.motion(part.depths, part.residues, ranks, b_mean, rng)
-    shown = side_chains.occupancies(part.depths, part.charges, part.residues, rng)
-    shown = shown * side_chains.strengths(part.residues, rng)
-    signal = structure_density(atoms, numbers, b, radius, shape, shown)
-    yield "weak side chains", real(signal)
-    displaced = displaced_volumes(numbers, part.depths)
-    signal = structure_density(atoms, numbers, b, radius, shape, shown, displaced)
-    yield "less displaced ice", real(signal)
-    molecule = surroundings.near(atoms, 2.5, radius, shape)
-    level = float(real(signal)[molecule].mean())
-    belt = surroundings.detergent(molecule, level, radius, shape, rng)
-    yield "+ detergent", real(signal) + belt
-    yield "+ blobs", real(signal) + surroundings.blobs(shape, level, rng, radius.device)
-    signal = degrade.solvent_contrast(signal, radius, rng)
-    yield "solvent contrast", real(signal)
-    fsc = degrade.half_map_fsc(radius, resolution, 9)
-    noisy = signal + degrade.noise(signal, radius, fsc, 0.3, shape, rng)
-    yield f"+ noise, {resolution:g} A", real(noisy)
-    amount = settings.at(resolution, settings.unexplained) / 2
-    noisy = noisy + degrade.unexplained(signal, molecule, radius, amount, shape, rng)
-    yield "+ unexplained", real(noisy)
-    sharp = noisy * degrade.sharpen(radius, fsc, resolution, b_mean, rng)
-    yield "post-processed", real(sharp)
-    yield "anisotropic", real(sharp * degrade.anisotropy(radius, shape, rng))
-    soft = surroundings.soft_edge(surroundings.near(atoms, 8, radius, shape), 4, radius)
-    yield "soft mask", real(sharp) * soft
-    yield "zone mask 4 A", real(sharp) * surroundings.near(atoms, 4, radius, shape)
-    yield "coarse voxels", degrade.coarse_voxels(real(sharp), resolution, rng)
-    yield "target", target_of(part, settings, radius, shape)
+    part = replace(structure, positions=atoms).chosen(box.holds(atoms, -4))
+    settings = replace(settings, **dict.fromkeys(("side_chains", "solvent", *APART.values()), 1.0))
+    m = Making(part, box, resolution, zoned=True)
+    for name, step in STEPS.items():
+        after = step(m, settings, rng)
+        if name != "atoms to density":  # what is drawn of the atoms is their density all along
+            yield name, after.density()
+        if name not in APART:
+            m = after
+    yield "target", target_of(part, settings, box)
 
 
 def draw(axis: plt.Axes, values: Tensor, title: str) -> None:
@@ -99,7 +76,7 @@ def story(e: Experiment) -> str:
 
 def sheet(structures: list[Structure], entries: list[Entry], settings: Settings) -> plt.Figure:
     """The whole figure."""
-    single = list(steps(max(structures[:60], key=len), settings, 4.0))
+    single = list(drawn_steps(max(structures[:60], key=len), settings, 4.0))
     made = [simulate(structures, settings, Generator().manual_seed(i)) for i in range(2 * COLUMNS)]
     real = [as_experiment(entry, settings) for entry in entries]
     panels = [*((values, name) for name, values in single)]

@@ -11,6 +11,7 @@ from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
 from cryomap.errors import InputError
 from cryomap.grid import Grid
+from cryomap.metrics import cubes
 from cryomap.metrics.correlation import model_map
 
 BACKBONE = ("N", "CA", "C", "O", "OXT")
@@ -53,12 +54,9 @@ PAIR_RECIPES = {
 
 
 def target_resolution(method: str, resolution: float) -> float:
-    """What a target is simulated at, in A.
-
-    SuperEM: 1.8 A for maps at 3.5 A or better, 3.0 A for the others. CryoSAMU: 2 A.
-    """
+    """What a target is simulated at, in A: CryoSAMU's at 2 A, SuperEM's by `cubes.target_resolution`."""
     if method == "superem":
-        return 1.8 if resolution <= 3.5 else 3.0
+        return cubes.target_resolution(resolution)
     return 2.0
 
 

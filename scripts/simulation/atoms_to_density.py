@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import cache, lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
+
+from .box import Box
 
 # Every Gaussian is at least this wide (as a B factor, A^2), or a 1 A grid couldn't hold it; what is too much
 # is taken back in Fourier space.
@@ -23,40 +25,39 @@ POLYMERIC = (7, 8, 15, 16)  # elements of protein and nucleic acid, beside carbo
 AT_4_A = 0.25**2  # s^2 in 1/A^2, in the middle of what the networks restore
 
 
-def spread(positions: Tensor, weights: Tensor, sigma: Tensor, shape: tuple[int, int, int]) -> Tensor:
+def spread(positions: Tensor, weights: Tensor, sigma: Tensor, box: Box) -> Tensor:
     """Sum of normalised Gaussians, cut at 3 sigma.
 
     Args:
         positions: (n, 3), z, y, x in voxels; atoms outside the box are left out as far as they are outside.
         weights: (n,), integral of each Gaussian.
         sigma: (n,) in voxels.
-        shape: (z, y, x).
+        box: where they are.
 
     Returns:
         float32 (z, y, x).
     """
     reach = (3 * sigma).ceil().clamp(min=2).long()
     pad = int(reach.max()) + 1 if len(reach) else 2
-    inside = ((positions > -pad) & (positions < torch.tensor(shape, device=positions.device) + pad - 1)).all(
-        dim=1
-    )
-    padded = [n + 4 * pad for n in shape]
+    inside = box.holds(positions, pad)
+    padded = [n + 4 * pad for n in box.shape]
     out = torch.zeros(math.prod(padded), device=positions.device)
-    for radius in reach[inside].unique().tolist():
-        chosen = inside & (reach == radius)
-        step = max(1, CHUNK // (2 * radius) ** 3)
+    for half in reach[inside].unique().tolist():
+        chosen = inside & (reach == half)
+        step = max(1, CHUNK // (2 * half) ** 3)
         for p, w, s in zip(*(t[chosen].split(step) for t in (positions, weights, sigma)), strict=True):
-            index, value = _separable(p + 2 * pad, w, s, radius, padded)
+            index, value = _separable(p + 2 * pad, w, s, half, padded)
             out.index_add_(0, index, value)
     volume = out.view(padded)
     return volume[2 * pad : -2 * pad, 2 * pad : -2 * pad, 2 * pad : -2 * pad].contiguous()
 
 
 def _separable(
-    p: Tensor, weights: Tensor, sigma: Tensor, radius: int, shape: list[int]
+    p: Tensor, weights: Tensor, sigma: Tensor, half: int, shape: list[int]
 ) -> tuple[Tensor, Tensor]:
+    """Flat indices and values of each Gaussian in the 2 `half` voxels about it."""
     corner = p.floor()
-    offsets = torch.arange(1 - radius, radius + 1, device=p.device)
+    offsets = torch.arange(1 - half, half + 1, device=p.device)
     distance = offsets - (p - corner)[:, :, None]
     g = torch.exp(-0.5 * (distance / sigma[:, None, None]) ** 2) / (
         sigma[:, None, None] * math.sqrt(2 * math.pi)
@@ -67,14 +68,6 @@ def _separable(
     i = corner.long()[:, :, None] + offsets
     index = (i[:, 0, :, None, None] * shape[1] + i[:, 1, None, :, None]) * shape[2] + i[:, 2, None, None, :]
     return index.reshape(-1), value.reshape(-1)
-
-
-@lru_cache(maxsize=4)  # a training run asks for the same box again and again
-def fourier_radius(shape: tuple[int, int, int], device: torch.device | str = "cpu") -> Tensor:
-    """|s| in 1/A of each coefficient of `torch.fft.rfftn` of a box with 1 A voxels."""
-    z, y, x = (torch.fft.fftfreq(n, device=device) for n in shape)
-    x = x[: shape[2] // 2 + 1].abs()
-    return (z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2).sqrt()
 
 
 @cache
@@ -90,8 +83,7 @@ def structure_density(
     positions: Tensor,
     atomic_numbers: Tensor,
     b_factors: Tensor,
-    radius: Tensor,
-    shape: tuple[int, int, int],
+    box: Box,
     occupancies: Tensor | None = None,
     displaced: Tensor | None = None,
 ) -> Tensor:
@@ -104,35 +96,35 @@ def structure_density(
         positions: (n, 3), z, y, x in A from the first voxel of the box.
         atomic_numbers: (n,).
         b_factors: (n,) in A^2, >= 0.
-        radius: `fourier_radius(shape)`.
-        shape: (z, y, x) of the box, voxels of 1 A.
+        box: where they are.
         occupancies: (n,); None for 1.
         displaced: (n,), A^3 of ice that the atoms are in the place of; None in vacuo.
 
     Returns:
-        complex64, as `torch.fft.rfftn` of the box; a potential in V A^3 but for a constant.
+        complex64, the box's coefficients; a potential in V A^3 but for a constant.
     """
-    total = torch.zeros(radius.shape, dtype=torch.complex64, device=radius.device)
+    s = box.frequencies
+    total = torch.zeros(s.shape, dtype=torch.complex64, device=s.device)
     sigma = ((b_factors + B_GRID) / (8 * math.pi**2)).sqrt()
     curves = torch.where(sum(atomic_numbers == z for z in (6, 7, 8)).bool(), atomic_numbers.long(), 15)
     for z in curves.unique().tolist():
         chosen = curves == z
         a, b = form_factor(z)
         strength = {n: sum(form_factor(n)[0]) / sum(a) for n in atomic_numbers[chosen].unique().tolist()}
-        table = torch.zeros(256, device=radius.device)
+        table = torch.zeros(256, device=s.device)
         for n, value in strength.items():
             table[n] = value
         weights = table[atomic_numbers[chosen].long()]
         if occupancies is not None:
             weights = weights * occupancies[chosen]
-        grid = spread(positions[chosen], weights, sigma[chosen], shape)
-        curve = sum(ai * torch.exp(-bi * radius**2 / 4) for ai, bi in zip(a, b, strict=True))
-        total += torch.fft.rfftn(grid) * curve
+        grid = spread(positions[chosen], weights, sigma[chosen], box)
+        curve = sum(ai * torch.exp(-bi * s**2 / 4) for ai, bi in zip(a, b, strict=True))
+        total += box.fourier(grid) * curve
     if displaced is not None:
         volumes = displaced if occupancies is None else displaced * occupancies
-        ice = torch.fft.rfftn(spread(positions, ICE * volumes, sigma, shape))
-        total -= ice * torch.exp(-B_GROUP * radius**2 / 4)
-    return total * torch.exp(B_GRID * radius**2 / 4)
+        ice = box.fourier(spread(positions, ICE * volumes, sigma, box))
+        total -= ice * torch.exp(-B_GROUP * s**2 / 4)
+    return total * torch.exp(B_GRID * s**2 / 4)
 
 
 def displaced_volumes(atomic_numbers: Tensor, depths: Tensor) -> Tensor:
@@ -157,16 +149,11 @@ def scattering_weights(atomic_numbers: Tensor) -> Tensor:
 
 
 def target_density(
-    positions: Tensor,
-    weights: Tensor,
-    sigma: float,
-    radius: Tensor,
-    shape: tuple[int, int, int],
-    finest: float = 0.0,
+    positions: Tensor, weights: Tensor, sigma: float, box: Box, low_pass: float = 0.0
 ) -> Tensor:
     """What the network should give: a Gaussian of width `sigma` (A) at each atom, `weights` (n,) with carbon at 6.
 
-    Detail finer than `finest` (A; 0 keeps all) fades (Butterworth filter of order 6): what networks add there
+    Detail finer than `low_pass` (A; 0 keeps all) fades (Butterworth filter of order 6): what networks add there
     to maps of 3 to 6 A, the maps' models hardly confirm.
 
     Returns:
@@ -174,7 +161,8 @@ def target_density(
     """
     narrow = 0.85 * sigma  # a 1 A grid holds that much without aliasing; the rest is done in Fourier space
     b_extra = 8 * math.pi**2 * (sigma**2 - narrow**2)
-    grid = spread(positions, weights / 6.0, torch.full_like(positions[:, 0], narrow), shape)
-    shown = torch.exp(-b_extra * radius**2 / 4) / (1 + (finest * radius) ** 12).sqrt()
-    blurred = torch.fft.irfftn(torch.fft.rfftn(grid) * shown, s=shape)
+    grid = spread(positions, weights / 6.0, torch.full_like(positions[:, 0], narrow), box)
+    s = box.frequencies
+    shown = torch.exp(-b_extra * s**2 / 4) / (1 + (low_pass * s) ** 12).sqrt()
+    blurred = box.real(box.fourier(grid) * shown)
     return blurred.clamp(min=0) * (sigma * math.sqrt(2 * math.pi)) ** 3

@@ -1,6 +1,6 @@
 """What an experiment does to a structure's density, one step a function; boxes have 1 A voxels.
 
-Coefficients are those of `torch.fft.rfftn`; `radius` is |s| in 1/A of each (`atoms_to_density.fourier_radius`).
+Coefficients are a `Box`'s; factors are real, one for each coefficient.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from .box import Box
 from .randomness import chance, choice, direction, normal, smooth_field, uniform
 
 
@@ -18,8 +19,7 @@ def local_b_factors(
     positions: Tensor,
     ranks: Tensor,
     mean: float,
-    radius: Tensor,
-    shape: tuple[int, int, int],
+    box: Box,
     rng: Generator,
     parts: tuple[float, float, float] = (0.5, 0.3, 0.25),
 ) -> Tensor:
@@ -36,8 +36,8 @@ def local_b_factors(
         parts: highest weights; by default so that residues vary as in real maps.
     """
     own, domains, outward = (uniform(0, high, rng) for high in parts)
-    field = smooth_field(radius, shape, uniform(12, 40, rng), rng)
-    size = torch.tensor(shape, device=positions.device)
+    field = smooth_field(box, uniform(12, 40, rng), rng)
+    size = torch.tensor(box.shape, device=positions.device)
     index = positions.round().long().clamp(min=0).minimum(size - 1)
     domain = field[index[:, 0], index[:, 1], index[:, 2]]
     centre = size / 2 + direction(rng).to(positions.device) * uniform(0, 60, rng)
@@ -48,33 +48,26 @@ def local_b_factors(
     return mean * (1 + relative).clamp(0.25, 3.5)
 
 
-def solvent_contrast(coefficients: Tensor, radius: Tensor, rng: Generator) -> Tensor:
-    """Weaken the lowest resolutions, as bulk solvent (Babinet: 1 - k exp(-B s^2 / 4)) and the CTF do."""
+def solvent_contrast(box: Box, rng: Generator) -> Tensor:
+    """Factors that weaken the lowest resolutions, as bulk solvent (Babinet: 1 - k exp(-B s^2 / 4)) and the CTF do."""
     k, b = uniform(0.0, 0.75, rng), uniform(150, 500, rng)
-    return coefficients * (1 - k * torch.exp(-b * radius**2 / 4))
+    return 1 - k * torch.exp(-b * box.frequencies**2 / 4)
 
 
-def half_map_fsc(radius: Tensor, resolution: float, steepness: float) -> Tensor:
-    """A logistic half-map FSC that passes 0.143 at `resolution` (A)."""
+def half_map_fsc(s: Tensor, resolution: float, steepness: float) -> Tensor:
+    """A logistic half-map FSC at |s| (1/A) that passes 0.143 at `resolution` (A)."""
     crossing = math.log(1 / 0.143 - 1)
-    return torch.sigmoid(-steepness * (radius * resolution - 1) - crossing)
+    return torch.sigmoid(-steepness * (s * resolution - 1) - crossing)
 
 
-def shell_means(values: Tensor, radius: Tensor, width: float = 0.01) -> tuple[Tensor, Tensor]:
+def shell_means(values: Tensor, box: Box, width: float = 0.01) -> tuple[Tensor, Tensor]:
     """Means of a real quantity over shells about 0, `width`, 2 `width` ... (1/A), and each coefficient's shell."""
-    shell = (radius / width).round().long()
+    shell = (box.frequencies / width).round().long()
     total = torch.bincount(shell.flatten(), values.flatten())
     return total / torch.bincount(shell.flatten()).clamp(min=1), shell
 
 
-def noise(
-    coefficients: Tensor,
-    radius: Tensor,
-    fsc: Tensor,
-    filled: float,
-    shape: tuple[int, int, int],
-    rng: Generator,
-) -> Tensor:
+def noise(coefficients: Tensor, fsc: Tensor, filled: float, box: Box, rng: Generator) -> Tensor:
     """Noise with the spectrum that an FSC implies: power = signal power x (1 - FSC) / (2 FSC) of the full map.
 
     The full map averages two halves, so that its signal-to-noise ratio is 2 FSC / (1 - FSC) of the half maps.
@@ -84,22 +77,15 @@ def noise(
     Returns:
         Coefficients of the noise.
     """
-    means, shell = shell_means(coefficients.abs() ** 2, radius)
-    signal = means[shell].to(radius.dtype)
+    means, shell = shell_means(coefficients.abs() ** 2, box)
+    signal = means[shell].to(fsc.dtype)
     fsc = fsc.clamp(0.004, 0.999)
     power = signal * (1 - fsc) / (2 * fsc) / filled
-    white = torch.fft.rfftn(normal(shape, rng, radius.device), norm="ortho")
+    white = torch.fft.rfftn(normal(box.shape, rng, box.device), norm="ortho")
     return white * power.sqrt()
 
 
-def unexplained(
-    coefficients: Tensor,
-    molecule: Tensor,
-    radius: Tensor,
-    amount: float,
-    shape: tuple[int, int, int],
-    rng: Generator,
-) -> Tensor:
+def unexplained(coefficients: Tensor, molecule: Tensor, amount: float, box: Box, rng: Generator) -> Tensor:
     """What no one model explains, in the molecule and nowhere else: other conformations, errors of alignment.
 
     Its amplitude is `amount` times (less beyond 8 A) that of the signal's `wilson_line`, stronger here than there:
@@ -113,12 +99,12 @@ def unexplained(
         Coefficients of it.
     """
     inside = functional.avg_pool3d(molecule.float()[None, None], 5, 1, 2)[0, 0]
-    inside = inside * torch.exp(0.4 * smooth_field(radius, shape, uniform(6, 16, rng), rng))
-    white = torch.fft.rfftn(normal(shape, rng, radius.device) * inside)
-    power, shell = shell_means(coefficients.abs() ** 2, radius)
-    given, _ = shell_means(white.abs() ** 2, radius)
-    share = amount * (radius / 0.12).clamp(max=1)
-    return white * (share * (wilson_line(power) / given.clamp(min=1e-30)).sqrt()[shell]).to(radius.dtype)
+    inside = inside * torch.exp(0.4 * smooth_field(box, uniform(6, 16, rng), rng))
+    white = box.fourier(normal(box.shape, rng, box.device) * inside)
+    power, shell = shell_means(coefficients.abs() ** 2, box)
+    given, _ = shell_means(white.abs() ** 2, box)
+    share = amount * (box.frequencies / 0.12).clamp(max=1)
+    return white * (share * (wilson_line(power) / given.clamp(min=1e-30)).sqrt()[shell]).to(share.dtype)
 
 
 def wilson_line(power: Tensor, width: float = 0.01) -> Tensor:
@@ -135,17 +121,16 @@ def wilson_line(power: Tensor, width: float = 0.01) -> Tensor:
     return (y_mean + slope * (s**2 - x_mean)).exp()
 
 
-def anisotropy(radius: Tensor, shape: tuple[int, int, int], rng: Generator) -> Tensor:
-    """Amplitude factors of a map with preferred orientations: up to 150 A^2 more B along one direction."""
-    axis = direction(rng).to(radius.device)
-    z, y, x = (torch.fft.fftfreq(n, device=radius.device) for n in shape)
-    x = x[: shape[2] // 2 + 1]
-    along = z[:, None, None] * axis[0] + y[None, :, None] * axis[1] + x[None, None, :] * axis[2]
+def anisotropy(box: Box, rng: Generator) -> Tensor:
+    """Factors of a map with preferred orientations: up to 150 A^2 more B along one direction."""
+    axis = direction(rng).to(box.device)
+    z, y, x = box.components()
+    along = z * axis[0] + y * axis[1] + x * axis[2]
     return torch.exp(-uniform(20, 150, rng) * along**2 / 4)
 
 
-def sharpen(radius: Tensor, fsc: Tensor, resolution: float, remaining: float, rng: Generator) -> Tensor:
-    """Amplitude factors of the post-processing: a global B, usually sharpening, FSC weights, a low-pass filter.
+def sharpen(fsc: Tensor, resolution: float, remaining: float, box: Box, rng: Generator) -> Tensor:
+    """Factors of the post-processing: a global B, usually sharpening, FSC weights, a low-pass filter.
 
     `remaining` is the B factor (A^2) of the signal before; programs take back some or all of it, a few too
     much, and some maps are deposited unsharpened. Most weight by sqrt(2 FSC / (1 + FSC)) (Rosenthal &
@@ -158,14 +143,14 @@ def sharpen(radius: Tensor, fsc: Tensor, resolution: float, remaining: float, rn
         b = -remaining * uniform(0.2, 0.9, rng)
     else:
         b = -remaining * uniform(0.9, 1.3, rng)
-    factor = torch.exp(-b * radius**2 / 4)
+    factor = torch.exp(-b * box.frequencies**2 / 4)
     # Sharpening stops at the resolution even in maps that aren't filtered there.
     factor = factor.clamp(max=max(1.0, math.exp(-b / (2 * resolution) ** 2)))
     if choice(10, rng) < 7:
         factor = factor * (2 * fsc / (1 + fsc)).sqrt()
     if choice(10, rng) < 8:
         cutoff = 1 / (resolution * uniform(0.85, 1.1, rng))
-        factor = factor * torch.sigmoid((cutoff - radius) / uniform(0.004, 0.02, rng))
+        factor = factor * torch.sigmoid((cutoff - box.frequencies) / uniform(0.004, 0.02, rng))
     return factor
 
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from . import surroundings
-from .atoms_to_density import fourier_radius, structure_density
+from .atoms_to_density import structure_density
+from .box import Box
 from .degrade import shell_means
 from .experiment import Experiment
 from .side_chains import CARBONYL, CARBOXYLATE, NEUTRAL
@@ -33,31 +34,30 @@ def likeness(e: Experiment) -> dict[str, float]:
         "kurtosis": of that remainder, within 2.2 A.
         Figures with too few atoms or voxels are left out.
     """
-    shape, atoms = tuple(e.observed.shape), e.atoms
-    radius = fourier_radius(shape)
-    distance = _distance(atoms.positions, radius, shape)
-    soft = surroundings.soft_edge(distance < 2.5, 2.0, radius)
+    box, atoms = Box(tuple(e.observed.shape)), e.atoms
+    distance = _distance(atoms.positions, box)
+    soft = surroundings.soft_edge(distance < 2.5, 2.0, box)
     seen = e.observed != e.observed.flatten()[0]  # a zone mask leaves a constant
     if seen.float().mean() > 0.95:
         seen = torch.ones_like(seen)
     observed = (e.observed - e.observed[seen & (distance > 2.5)].mean()).nan_to_num(0) * seen
-    coefficients = torch.fft.rfftn(observed * soft)
+    coefficients = box.fourier(observed * soft)
     parts = {
-        name: _within(_density(atoms.chosen(which), radius, shape), soft)
+        name: _within(_density(atoms.chosen(which), box), soft, box)
         for name, which in _classes(atoms).items()
     }
-    parts["envelope"] = torch.fft.rfftn(soft * soft)
-    density = _density(atoms, radius, shape)
-    whole = _within(density, soft)
-    both, power = _product(coefficients, whole, radius), _product(whole, whole, radius).clamp(min=1e-30)
-    observed_power = _product(coefficients, coefficients, radius)
+    parts["envelope"] = box.fourier(soft * soft)
+    density = _density(atoms, box)
+    whole = _within(density, soft, box)
+    both, power = _product(coefficients, whole, box), _product(whole, whole, box).clamp(min=1e-30)
+    observed_power = _product(coefficients, coefficients, box)
     correlation = both / (observed_power * power).clamp(min=1e-30).sqrt()
     scale = both / power
     whitened = scale / observed_power.clamp(min=1e-12).sqrt()
-    explained = torch.fft.irfftn(density * _at(scale, radius), s=shape)
+    explained = box.real(density * _at(scale, box.frequencies))
     return {
         **{f"correlation {d} A": float(_at(correlation, 1 / d)) for d in RESOLUTIONS},
-        **_strengths(coefficients, observed_power, parts, whitened, radius),
+        **_strengths(coefficients, observed_power, parts, whitened, box),
         **_left_over(observed - explained, explained, seen, distance),
     }
 
@@ -76,26 +76,26 @@ def _classes(atoms: Structure) -> dict[str, Tensor]:
     return {name: which for name, which in classes.items() if which.sum() >= FEWEST}
 
 
-def _density(atoms: Structure, radius: Tensor, shape: tuple) -> Tensor:
+def _density(atoms: Structure, box: Box) -> Tensor:
     b = torch.full((len(atoms),), MODEL_B)
-    return structure_density(atoms.positions, atoms.atomic_numbers, b, radius, shape)
+    return structure_density(atoms.positions, atoms.atomic_numbers, b, box)
 
 
-def _within(coefficients: Tensor, soft: Tensor) -> Tensor:
+def _within(coefficients: Tensor, soft: Tensor, box: Box) -> Tensor:
     """Coefficients of a density within a soft edge."""
-    return torch.fft.rfftn(torch.fft.irfftn(coefficients, s=tuple(soft.shape)) * soft)
+    return box.fourier(box.real(coefficients) * soft)
 
 
-def _distance(positions: Tensor, radius: Tensor, shape: tuple) -> Tensor:
+def _distance(positions: Tensor, box: Box) -> Tensor:
     """Distance (A; z, y, x) to the nearest atom, atoms taken to the nearest voxel."""
     from scipy.ndimage import distance_transform_edt
 
-    empty = ~surroundings.near(positions, 0.5, radius, shape)
+    empty = ~surroundings.near(positions, 0.5, box)
     return torch.from_numpy(distance_transform_edt(empty.numpy())).float()
 
 
-def _product(a: Tensor, b: Tensor, radius: Tensor) -> Tensor:
-    return shell_means((a * b.conj()).real, radius, SHELL)[0]
+def _product(a: Tensor, b: Tensor, box: Box) -> Tensor:
+    return shell_means((a * b.conj()).real, box, SHELL)[0]
 
 
 def _at(curve: Tensor, s: Tensor | float) -> Tensor:
@@ -104,13 +104,13 @@ def _at(curve: Tensor, s: Tensor | float) -> Tensor:
 
 
 def _strengths(
-    observed: Tensor, power: Tensor, parts: dict[str, Tensor], whitened: Tensor, radius: Tensor
+    observed: Tensor, power: Tensor, parts: dict[str, Tensor], whitened: Tensor, box: Box
 ) -> dict[str, float]:
     """Of each part, over the first's; `power` of the observed and `whitened` factors of the parts by shell."""
     figures = {}
     for low, high in BANDS:
-        band = (radius > 1 / low) & (radius < 1 / high)
-        s = radius[band]
+        band = (box.frequencies > 1 / low) & (box.frequencies < 1 / high)
+        s = box.frequencies[band]
         columns = torch.stack([part[band] * _at(whitened, s) for part in parts.values()], dim=1)
         wanted = observed[band] / _at(power.clamp(min=1e-12), s).sqrt()
         columns, wanted = (torch.cat([v.real, v.imag]).double() for v in (columns, wanted))

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from .box import Box
+
 
 def uniform(low: float, high: float, rng: Generator) -> float:
     """A number between low and high."""
@@ -46,11 +48,10 @@ def normal(shape: tuple[int, ...], rng: Generator, device: torch.device | str) -
     return torch.randn(shape, generator=there, device=device)
 
 
-def smooth_field(radius: Tensor, shape: tuple[int, int, int], length: float, rng: Generator) -> Tensor:
+def smooth_field(box: Box, length: float, rng: Generator) -> Tensor:
     """A random field (z, y, x) of mean 0 and variance 1 that varies over about `length` A."""
-    spectrum = torch.fft.rfftn(normal(shape, rng, radius.device)) * torch.exp(
-        -0.5 * (math.pi * length * radius) ** 2
-    )
+    blur = torch.exp(-0.5 * (math.pi * length * box.frequencies) ** 2)
+    spectrum = box.fourier(normal(box.shape, rng, box.device)) * blur
     spectrum[0, 0, 0] = 0
-    field = torch.fft.irfftn(spectrum, s=shape)
+    field = box.real(spectrum)
     return field / field.std().clamp_min(1e-6)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cryomap.atoms import KINDS, read_model
+from cryomap.atoms import KINDS, AtomicModel, read_model
 from cryomap.errors import InputError
 from cryomap.replacing import replacing
 
@@ -74,28 +74,35 @@ def read_structure(path: str | os.PathLike) -> Structure:
     Raises:
         InputError: not a model, or nothing left of it.
     """
-    model = read_model(path)
+    model = first_conformations(read_model(path))
+    if not len(model):
+        raise InputError(f"{path}: no heavy atoms besides water")
+    return structure_of(model, Path(path).name.split(".")[0])
+
+
+def first_conformations(model: AtomicModel) -> AtomicModel:
+    """A model's heavy atoms without waters, of alternate conformations the first."""
+    keep = (model.atomic_numbers > 1) & (model.atom_kinds != "water") & (model.occupancies > 0)
+    return model.subset(keep & np.isin(model.alt_locs, ["", "A", "1"]))
+
+
+def structure_of(model: AtomicModel, pdb_id: str) -> Structure:
+    """All atoms of a model, which must have some, as the trainer has them."""
     kinds = np.array([KINDS.index(r.kind) for r in model.residues], np.uint8)[model.residue_indices]
     names = [r.chain_id for r in model.residues]
     numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
     chains = np.array([numbers[name] for name in names], np.int32)[model.residue_indices]
-    keep = (model.atomic_numbers > 1) & (kinds != KINDS.index("water")) & (model.occupancies > 0)
-    keep &= np.isin(model.alt_locs, ["", "A", "1"])
-    if not keep.any():
-        raise InputError(f"{path}: no heavy atoms besides water")
-    order = np.argsort(np.argsort(model.b_factors[keep], kind="stable"))
-    owners = [model.residues[i] for i in model.residue_indices[keep]]
-    depths, charges = side_chains_of(
-        model.atom_names[keep], [r.name for r in owners], [r.kind for r in owners]
-    )
+    order = np.argsort(np.argsort(model.b_factors, kind="stable"))
+    owners = [model.residues[i] for i in model.residue_indices]
+    depths, charges = side_chains_of(model.atom_names, [r.name for r in owners], [r.kind for r in owners])
     return Structure(
-        Path(path).name.split(".")[0],
-        torch.from_numpy(model.positions[keep].astype(np.float32)),
-        torch.from_numpy(model.atomic_numbers[keep]),
-        torch.from_numpy((order / max(1, keep.sum() - 1)).astype(np.float32)),
-        torch.from_numpy(kinds[keep]),
-        torch.from_numpy(chains[keep]),
-        torch.from_numpy(model.residue_indices[keep]),
+        pdb_id,
+        torch.from_numpy(model.positions.astype(np.float32)),
+        torch.from_numpy(model.atomic_numbers),
+        torch.from_numpy((order / max(1, len(model) - 1)).astype(np.float32)),
+        torch.from_numpy(kinds),
+        torch.from_numpy(chains),
+        torch.from_numpy(model.residue_indices),
         torch.from_numpy(depths),
         torch.from_numpy(charges),
     )

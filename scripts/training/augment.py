@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from cryomap.enhancement.samples import orientations
 from simulation.randomness import chance, choice, normal, uniform
 
 
@@ -40,8 +41,8 @@ class Augmented(Dataset):
             observed = anisotropic(observed, uniform(1.5, 3, rng), choice(3, rng))
         if chance(0.25, rng):
             observed = blurred(observed, uniform(0.3, 1, rng))
-        turn = choice(24, rng)
-        return turned(observed, turn), turned(target, turn), *rest
+        orientation = choice(24, rng)
+        return turned(observed, orientation), turned(target, orientation), *rest
 
 
 def noisy(cube: Tensor, deviation: float, rng: Generator) -> Tensor:
@@ -72,9 +73,7 @@ def blurred(cube: Tensor, sigma: float) -> Tensor:
     return out[0]
 
 
-def turned(cube: Tensor, turn: int) -> Tensor:
-    """One of the 24 rotations of a cube (1, n, n, n): `turn` 0 to 23, 0 the identity."""
-    # Which face comes to the front (z), then quarter turns about it.
-    face, quarter = divmod(turn, 4)
-    cube = cube.rot90(face, (1, 3)) if face < 4 else cube.rot90(2 * face - 9, (1, 2))
-    return cube.rot90(quarter, (2, 3)).contiguous()
+def turned(cube: Tensor, orientation: int) -> Tensor:
+    """A cube (1, n, n, n) in one of its 24 `orientations`, 0 to 23; 0 the identity."""
+    axes, flips = orientations()[orientation]
+    return cube.permute(0, *(1 + a for a in axes)).flip([1 + a for a in flips]).contiguous()

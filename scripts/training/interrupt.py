@@ -26,7 +26,7 @@ def stop_request() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
-def leave_stopping_to_the_trainer(worker: int) -> None:
+def leave_stopping_to_the_trainer(_worker: int) -> None:
     """For a loader's processes: a signal to the whole process group must not take the cubes from the last steps."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

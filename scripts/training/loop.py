@@ -69,25 +69,25 @@ class State:
 def make_optimiser(parameters: Iterable[nn.Parameter], o: Optimisation) -> Optimizer:
     """The recipe's optimiser."""
     if o.optimiser == "adam":
-        return torch.optim.Adam(parameters, o.rate)
+        return torch.optim.Adam(parameters, o.learning_rate)
     if o.optimiser == "muon":
-        return Muon(parameters, o.rate, o.weight_decay)
-    return torch.optim.AdamW(parameters, o.rate, weight_decay=o.weight_decay)
+        return Muon(parameters, o.learning_rate, o.weight_decay)
+    return torch.optim.AdamW(parameters, o.learning_rate, weight_decay=o.weight_decay)
 
 
 def make_average(network: nn.Module, o: Optimisation) -> AveragedModel | None:
     """The moving average the recipe asks for."""
-    if not o.average:
+    if not o.ema_decay:
         return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(o.average))
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(o.ema_decay))
 
 
-def learning_rate(step: int, o: Optimisation) -> float:
+def rate_at(step: int, o: Optimisation) -> float:
     """The rate of a step: a linear rise, then constant or a cosine to zero at the last step."""
     rise = min(1.0, (step + 1) / o.warm_up) if o.warm_up else 1.0
     if o.schedule == "cosine":
-        return o.rate * rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / o.steps)))
-    return o.rate * rise
+        return o.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / o.steps)))
+    return o.learning_rate * rise
 
 
 def train_step(fabric: Fabric, state: State, batch: Sequence[Tensor], loss: Loss, o: Optimisation) -> float:
@@ -102,7 +102,7 @@ def train_step(fabric: Fabric, state: State, batch: Sequence[Tensor], loss: Loss
     observed, target, *embedding = batch
     observed = observed.contiguous(memory_format=torch.channels_last_3d)
     for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(state.step, o)
+        group["lr"] = rate_at(state.step, o)
     output = state.network(observed, *embedding).float()
     total = loss.content_weight * CONTENT[loss.content](output, target)
     if loss.correlation:

@@ -12,14 +12,14 @@ class Muon(torch.optim.AdamW):
     """Muon for the kernels of convolutions and matrices, AdamW for biases, slopes and scales.
 
     A kernel (out, in, z, y, x) is a matrix (out, in z y x), which `torch.optim.Muon` doesn't take. The momentum of
-    its gradient is made orthogonal and given the size of an AdamW step, so that `rate` means the same to both.
+    its gradient is made orthogonal and given the size of an AdamW step, so that `learning_rate` means the same to both.
 
     Source: K. Jordan, "Muon: An optimizer for hidden layers in neural networks" (2024); the size of the step:
     Liu et al., "Muon is scalable for LLM training" (2025).
 
     Args:
         parameters: to optimise.
-        rate: learning rate.
+        learning_rate: of a step.
         weight_decay: of AdamW.
         momentum: of the gradient of matrices.
     """
@@ -27,7 +27,7 @@ class Muon(torch.optim.AdamW):
     def __init__(
         self,
         parameters: Iterable[nn.Parameter],
-        rate: float,
+        learning_rate: float,
         weight_decay: float = 0.01,
         momentum: float = 0.95,
     ):
@@ -35,7 +35,7 @@ class Muon(torch.optim.AdamW):
         for p in parameters:
             (matrices if p.ndim > 1 else others).append(p)
         groups = [{"params": matrices, "momentum": momentum}, {"params": others, "momentum": 0.0}]
-        super().__init__([g for g in groups if g["params"]], lr=rate, weight_decay=weight_decay)
+        super().__init__([g for g in groups if g["params"]], lr=learning_rate, weight_decay=weight_decay)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:

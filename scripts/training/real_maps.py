@@ -10,9 +10,10 @@ from torch import Tensor
 from cryomap.density import read_map, resample
 from cryomap.enhancement.normalize import normalize
 from pairs.entries import Entry
-from simulation.atoms_to_density import fourier_radius
+from simulation.box import Box
 from simulation.degrade import shell_means
-from simulation.experiment import Experiment, Settings, target_of
+from simulation.experiment import Experiment, target_of
+from simulation.settings import Settings
 from simulation.structures import read_structure
 
 
@@ -25,10 +26,10 @@ def as_experiment(entry: Entry, settings: Settings) -> Experiment:
     density, atoms = read_map(entry.map_file), read_structure(entry.model_file)
     grid = density.grid.cubic(1.0)
     positions = torch.from_numpy(grid.to_indices(atoms.positions.double().numpy())[:, ::-1].copy()).float()
-    inside = ((positions > -6) & (positions < torch.tensor(grid.shape) + 5)).all(dim=1)
-    atoms = replace(atoms, positions=positions).chosen(inside)
+    box = Box(grid.shape)
+    atoms = replace(atoms, positions=positions).chosen(box.holds(positions, 6))
     observed = torch.from_numpy(resample(density, grid, 3).values.copy())
-    target = target_of(atoms, settings, fourier_radius(grid.shape), grid.shape)
+    target = target_of(atoms, settings, box)
     observed = normalize(observed, settings.normalization)
     target = (target / settings.target_scale).clamp(max=1)
     return Experiment(observed, target, entry.resolution, entry.name, atoms)
@@ -36,6 +37,7 @@ def as_experiment(entry: Entry, settings: Settings) -> Experiment:
 
 def amplitude_spectrum(values: Tensor, width: float = 0.01) -> tuple[Tensor, Tensor]:
     """Mean |F| in shells of `width` (1/A): (shell middles, amplitudes), up to 0.5 / A."""
-    mean, _ = shell_means(torch.fft.rfftn(values).abs(), fourier_radius(tuple(values.shape)), width)
+    box = Box(tuple(values.shape))
+    mean, _ = shell_means(box.fourier(values).abs(), box, width)
     n = int(0.5 / width)
     return torch.arange(1, n) * width, mean[1:n]

@@ -10,7 +10,7 @@ from typing import Any
 
 from cryomap.errors import InputError
 from cryomap.networks.card import Card
-from simulation.experiment import Settings
+from simulation.settings import Settings
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 RUN = ("tile", "margin", "stride", "blend", "largest_tile", "interpolation")
@@ -34,25 +34,25 @@ class Optimisation:
 
     Attributes:
         optimiser: "adam", "adamw" or "muon".
-        rate: learning rate.
+        learning_rate: of a step, at its highest.
         weight_decay: of AdamW and Muon.
         schedule: "constant" or "cosine" (to zero over `steps`).
         warm_up: steps over which the rate rises from zero.
         steps: length of the training.
         clip: largest norm of the gradient; 0 for none.
-        average: decay of the exponential moving average of the weights, which is what gets saved; 0 for none.
+        ema_decay: decay of the exponential moving average of the weights, which is what gets saved; 0 for none.
         batch: experiments (simulated) or cubes (pairs) a step, over all processes.
         cubes_per_box: cubes cut from one simulated experiment.
     """
 
     optimiser: str = "adamw"
-    rate: float = 1e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.01
     schedule: str = "constant"
     warm_up: int = 0
     steps: int = 100_000
     clip: float = 0.0
-    average: float = 0.999
+    ema_decay: float = 0.999
     batch: int = 2
     cubes_per_box: int = 2
 

@@ -9,8 +9,9 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset, Sampler
 
-from simulation.experiment import Experiment, Settings, simulate
+from simulation.experiment import Experiment, simulate
 from simulation.randomness import chance, choice
+from simulation.settings import Settings
 from simulation.structures import Structure
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from cryomap.enhancement.device import choose_precision
-from simulation.experiment import Experiment, Settings, simulate
+from simulation.experiment import Experiment, simulate
+from simulation.settings import Settings
 from simulation.structures import Structure
 
 

@@ -13,15 +13,19 @@ from torch import Generator
 from cryomap.atoms import AtomicModel, read_model
 from cryomap.density import DensityMap
 from cryomap.grid import Grid
-from simulation import degrade, surroundings
-from simulation.atoms_to_density import fourier_radius, structure_density, target_density
-from simulation.randomness import chance, direction, rotation, smooth_field, uniform
+from simulation.atoms_to_density import structure_density, target_density
+from simulation.box import Box
+from simulation.randomness import direction, rotation, smooth_field, uniform
+from simulation.settings import Settings
+from simulation.steps import STEPS, Making
+from simulation.structures import first_conformations, structure_of
 
 MARGIN = 14.0  # A about the atoms
 TARGET_SIGMA = 0.85  # A
 FULL = 4.0  # a result of 1 has this many heights of a lone carbon
-# More than in training maps: the figures of all versions are of the same maps.
-LOCAL_B = (0.9, 0.5, 0.5)
+# B factors vary more than in training maps: the figures of all versions are of the same maps.
+SETTINGS = Settings(mean_b=(3.0, 13.0), local_b=(0.9, 0.5, 0.5), overstated=None, unexplained=None, zone=0.25)
+LEFT_OUT = ("residues of their own", "weak side chains", "displaced ice", "unexplained", "coarse voxels")
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,15 @@ class Complex:
     extra: np.ndarray | None
     story: str
 
+    @property
+    def box(self) -> Box:
+        """Of voxels of 1 A."""
+        return Box(self.shape)
+
 
 def read_complex(path: str | os.PathLike, rng: Generator) -> tuple[AtomicModel, tuple[int, int, int]]:
     """The heavy atoms of an entry without water, turned at random and centred in a box."""
-    model = read_model(path)
-    keep = (model.atomic_numbers > 1) & (model.occupancies > 0) & (model.atom_kinds != "water")
-    keep &= np.isin(model.alt_locs, ["", "A", "1"])
-    model = model.subset(keep)
+    model = first_conformations(read_model(path))
     positions = model.positions @ rotation(rng).numpy().T.astype(float)
     low, high = positions.min(axis=0) - MARGIN, positions.max(axis=0) + MARGIN
     size = (np.ceil((high - low) / 4) * 4).astype(int)
@@ -62,65 +68,19 @@ def read_complex(path: str | os.PathLike, rng: Generator) -> tuple[AtomicModel, 
 
 
 def simulate(path: str | os.PathLike, resolution: float, rng: Generator) -> Complex:
-    """An input map of a complex, as `training.experiment` degrades its crops: local B factors, solvent contrast, noise
-    after a half-map FSC, sharpening, at times anisotropy, detergent or blobs, a zone mask or a soft mask.
-    """
+    """An input map of a complex, by the steps of the training maps but for those `LEFT_OUT`."""
     model, shape = read_complex(path, rng)
-    radius = fourier_radius(shape)
-    positions, numbers = _zyx(model), torch.from_numpy(model.atomic_numbers)
-    ranks = np.argsort(np.argsort(model.b_factors, kind="stable")) / max(1, len(model) - 1)
-    b_mean = resolution**2 * uniform(3, 13, rng)
-    b = degrade.local_b_factors(
-        positions, torch.from_numpy(ranks).float(), b_mean, radius, shape, rng, LOCAL_B
-    )
-    signal = structure_density(positions, numbers, b, radius, shape)
-    molecule = surroundings.near(positions, 2.5, radius, shape)
-    story = [Path(path).name.split(".")[0], f"{resolution:.1f} A"]
-    extra = _extra_density(signal, molecule, radius, shape, rng, story)
-    if extra is not None:
-        signal = signal + torch.fft.rfftn(extra)
-
-    transfer = torch.ones_like(radius)
-    if chance(0.7, rng):
-        transfer = degrade.solvent_contrast(transfer, radius, rng)
-    fsc = degrade.half_map_fsc(radius, resolution, uniform(5, 14, rng))
-    filled = min(1.0, float(molecule.float().mean()) * uniform(2, 4, rng))
-    noise = degrade.noise(signal * transfer, radius, fsc, filled, shape, rng)
-    filters = degrade.sharpen(radius, fsc, resolution, b_mean, rng)
-    if chance(0.2, rng):
-        filters = filters * degrade.anisotropy(radius, shape, rng)
-        story.append("anisotropic")
-    observed = torch.fft.irfftn((signal * transfer + noise) * filters, s=shape)
-    observed = _mask(observed, positions, radius, shape, rng, story)
-    density = DensityMap(observed.numpy(), Grid(shape), story[0])
-    transfer = (transfer * filters).numpy()
-    extra = None if extra is None else extra.numpy()
-    return Complex(model, shape, b.numpy(), transfer, resolution, density, extra, ", ".join(story))
-
-
-def _extra_density(signal, molecule, radius, shape, rng: Generator, story: list[str]):
-    level = float(torch.fft.irfftn(signal * (radius < 0.1), s=shape)[molecule].mean())
-    if chance(0.12, rng):
-        story.append("detergent")
-        return surroundings.detergent(molecule, level, radius, shape, rng)
-    if chance(0.2, rng):
-        story.append("blobs")
-        return surroundings.blobs(shape, level, rng, radius.device)
-    return None
-
-
-def _mask(observed, positions, radius, shape, rng: Generator, story: list[str]):
-    if chance(0.25, rng):
-        story.append("zone mask")
-        observed = observed * surroundings.near(positions, uniform(3, 6, rng), radius, shape)
-        if chance(0.4, rng):
-            story.append("positive only")
-            observed = observed.clamp(min=0)
-    elif chance(0.25, rng):
-        story.append("soft mask")
-        wide = surroundings.near(positions, uniform(5, 12, rng), radius, shape)
-        observed = observed * surroundings.soft_edge(wide, uniform(2, 6, rng), radius)
-    return observed
+    name = Path(path).name.split(".")[0]
+    atoms = replace(structure_of(model, name), positions=_zyx(model))
+    m = Making(atoms, Box(shape), resolution, story=(name, f"{resolution:.1f} A"))
+    for step_name, step in STEPS.items():
+        if step_name in LEFT_OUT or (step_name == "blobs" and m.extra is not None):  # one of the two at most
+            continue
+        m = step(m, SETTINGS, rng)
+    density = DensityMap(m.density().numpy(), Grid(shape), name)
+    extra = None if m.extra is None else m.extra.numpy()
+    b = m.b_factors.numpy()
+    return Complex(model, shape, b, m.transfer.numpy(), resolution, density, extra, ", ".join(m.story))
 
 
 def signal_of(complex_: Complex, chosen: np.ndarray) -> np.ndarray:
@@ -130,16 +90,15 @@ def signal_of(complex_: Complex, chosen: np.ndarray) -> np.ndarray:
         _zyx(part),
         torch.from_numpy(part.atomic_numbers),
         torch.from_numpy(complex_.b_factors[chosen]),
-        fourier_radius(complex_.shape),
-        complex_.shape,
+        complex_.box,
     )
-    return torch.fft.irfftn(factors * torch.from_numpy(complex_.transfer), s=complex_.shape).numpy()
+    return complex_.box.real(factors * torch.from_numpy(complex_.transfer)).numpy()
 
 
 def extra_signal(complex_: Complex) -> np.ndarray:
     """The input density (z, y, x) of what has no model; needs `extra`."""
-    factors = torch.fft.rfftn(torch.from_numpy(complex_.extra)) * torch.from_numpy(complex_.transfer)
-    return torch.fft.irfftn(factors, s=complex_.shape).numpy()
+    factors = complex_.box.fourier(torch.from_numpy(complex_.extra)) * torch.from_numpy(complex_.transfer)
+    return complex_.box.real(factors).numpy()
 
 
 def target_of(complex_: Complex, chosen: np.ndarray, occupancy: np.ndarray | None = None) -> np.ndarray:
@@ -148,8 +107,7 @@ def target_of(complex_: Complex, chosen: np.ndarray, occupancy: np.ndarray | Non
     weights = torch.from_numpy(part.atomic_numbers).float()
     if occupancy is not None:
         weights = weights * torch.from_numpy(occupancy[chosen]).float()
-    radius = fourier_radius(complex_.shape)
-    return target_density(_zyx(part), weights, TARGET_SIGMA, radius, complex_.shape).numpy() / FULL
+    return target_density(_zyx(part), weights, TARGET_SIGMA, complex_.box).numpy() / FULL
 
 
 def losing_network(complex_: Complex, occupancy: np.ndarray, blobs: np.ndarray, rng: Generator) -> DensityMap:
@@ -157,17 +115,17 @@ def losing_network(complex_: Complex, occupancy: np.ndarray, blobs: np.ndarray, 
     B factors are high, with a gain that varies over the map and errors that do not come from the structure,
     and lone carbon atoms at `blobs` (m, 3) that are in no input.
     """
-    radius = fourier_radius(complex_.shape)
+    box = complex_.box
     relative = complex_.b_factors / complex_.b_factors.mean()
     faded = occupancy * np.exp(-uniform(0, 0.35, rng) * (relative - 1).clip(0))
     values = target_of(complex_, np.ones(len(occupancy), bool), faded)
-    gain = 1 + uniform(0.05, 0.25, rng) * smooth_field(radius, complex_.shape, uniform(8, 25, rng), rng)
-    texture = uniform(0.02, 0.12, rng) * smooth_field(radius, complex_.shape, uniform(1.5, 3, rng), rng)
+    gain = 1 + uniform(0.05, 0.25, rng) * smooth_field(box, uniform(8, 25, rng), rng)
+    texture = uniform(0.02, 0.12, rng) * smooth_field(box, uniform(1.5, 3, rng), rng)
     values = values * gain.clamp(0.3, 2).numpy() * (1 + texture.numpy())
     if len(blobs):
         weights = torch.full((len(blobs),), 6.0)
         where = torch.from_numpy(blobs[:, ::-1].copy()).float()
-        values = values + target_density(where, weights, TARGET_SIGMA, radius, complex_.shape).numpy() / FULL
+        values = values + target_density(where, weights, TARGET_SIGMA, box).numpy() / FULL
     return DensityMap(values.clip(0, 1).astype(np.float32), Grid(complex_.shape), "losing network")
 
 

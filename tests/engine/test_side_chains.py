@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Generator
 
-from simulation.atoms_to_density import fourier_radius, structure_density
+from simulation.atoms_to_density import structure_density
+from simulation.box import Box
 from simulation.side_chains import (
     CARBONYL,
     CARBOXYLATE,
@@ -85,10 +86,9 @@ def test_strengths_are_each_residues_own_and_alike_along_the_chain():
 
 
 def test_an_atom_of_no_occupancy_is_not_there():
-    shape = (24, 24, 24)
-    radius = fourier_radius(shape)
+    box = Box((24, 24, 24))
     positions, numbers = torch.tensor([[8.0, 9, 10], [14, 13, 12]]), torch.tensor([6, 8]).byte()
     b = torch.full((2,), 40.0)
-    both = structure_density(positions, numbers, b, radius, shape, torch.tensor([1.0, 0.0]))
-    one = structure_density(positions[:1], numbers[:1], b[:1], radius, shape)
+    both = structure_density(positions, numbers, b, box, torch.tensor([1.0, 0.0]))
+    one = structure_density(positions[:1], numbers[:1], b[:1], box)
     assert torch.allclose(both, one, atol=1e-4)

@@ -37,8 +37,8 @@ resolution = [3.0, 4.0]
 [loss]
 correlation = 0.1
 [optimise]
-rate = 3e-3
-average = 0.9
+learning_rate = 3e-3
+ema_decay = 0.9
 batch = 2
 cubes_per_box = 2
 """

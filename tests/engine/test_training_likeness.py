@@ -7,11 +7,13 @@ import torch
 from training_data import made_structure
 
 import compare_simulation
-from simulation.atoms_to_density import fourier_radius, structure_density
-from simulation.experiment import Experiment, Settings, simulate
+from simulation.atoms_to_density import structure_density
+from simulation.box import Box
+from simulation.experiment import Experiment, simulate
 from simulation.likeness import MODEL_B, likeness
+from simulation.settings import Settings
 
-SHAPE = (64, 64, 64)
+BOX = Box((64, 64, 64))
 ATOMS = made_structure(2000)
 ATOMS = replace(ATOMS, positions=ATOMS.positions + 20).chosen(torch.arange(len(ATOMS)) < 1000)
 # Main chain (its last atom a carbonyl oxygen), C beta, gamma and two beyond, of which one an acid's oxygen.
@@ -26,12 +28,9 @@ ATOMS = replace(
 def shown(weights: torch.Tensor, noise: float = 0.0) -> Experiment:
     """A map of the atoms at such strengths, with white noise of so many times its own deviation."""
     b = torch.full((len(ATOMS),), MODEL_B)
-    density = torch.fft.irfftn(
-        structure_density(ATOMS.positions, ATOMS.atomic_numbers, b, fourier_radius(SHAPE), SHAPE, weights),
-        s=SHAPE,
-    )
+    density = BOX.real(structure_density(ATOMS.positions, ATOMS.atomic_numbers, b, BOX, weights))
     rng = torch.Generator().manual_seed(0)
-    density = density + noise * density.std() * torch.randn(SHAPE, generator=rng)
+    density = density + noise * density.std() * torch.randn(BOX.shape, generator=rng)
     return Experiment(density, density, 3.0, "", ATOMS)
 
 

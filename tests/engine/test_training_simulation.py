@@ -15,19 +15,21 @@ from cryomap.simulate import structure_factor_map
 from simulation import degrade, ions, surroundings
 from simulation.atoms_to_density import (
     displaced_volumes,
-    fourier_radius,
     scattering_weights,
     spread,
     structure_density,
     target_density,
 )
-from simulation.experiment import Settings, _middle, _zone_selection, simulate, target_of
+from simulation.box import Box
+from simulation.experiment import simulate, target_of
 from simulation.randomness import rotation
+from simulation.scene import middle_atom, zone_of
+from simulation.settings import Settings
 from simulation.structures import POLYMERS
 from training.stream import Consecutive, SimulatedCubes
 
-SHAPE = (48, 48, 48)
-RADIUS = fourier_radius(SHAPE)
+BOX = Box((48, 48, 48))
+S = BOX.frequencies
 
 
 def inner_atoms(n=60):
@@ -39,16 +41,16 @@ def inner_atoms(n=60):
 
 def test_spread_keeps_mass_and_place():
     position = torch.tensor([[20.3, 21.7, 24.1]])
-    out = spread(position, torch.tensor([5.0]), torch.tensor([1.1]), SHAPE)
-    axes = torch.meshgrid(*[torch.arange(n).float() for n in SHAPE], indexing="ij")
+    out = spread(position, torch.tensor([5.0]), torch.tensor([1.1]), BOX)
+    axes = torch.meshgrid(*[torch.arange(n).float() for n in BOX.shape], indexing="ij")
     centre = torch.stack([(out * a).sum() for a in axes]) / out.sum()
     assert float(out.sum()) == pytest.approx(5.0, rel=0.01)
     assert torch.allclose(centre, position[0], atol=0.02)
 
 
 def test_spread_takes_the_inside_part_of_an_atom_outside():
-    inside = spread(torch.tensor([[1.0, 20.0, 20.0]]), torch.ones(1), torch.ones(1), SHAPE)
-    outside = spread(torch.tensor([[-1.0, 20.0, 20.0]]), torch.ones(1), torch.ones(1), SHAPE)
+    inside = spread(torch.tensor([[1.0, 20.0, 20.0]]), torch.ones(1), torch.ones(1), BOX)
+    outside = spread(torch.tensor([[-1.0, 20.0, 20.0]]), torch.ones(1), torch.ones(1), BOX)
     assert torch.allclose(outside[0], inside[2], atol=1e-6)
     assert torch.isfinite(outside).all() and float(outside[30:].abs().max()) == 0
 
@@ -56,9 +58,7 @@ def test_spread_takes_the_inside_part_of_an_atom_outside():
 def test_structure_density_agrees_with_the_structure_factors():
     """cryomap.simulate sums the same form factors through gemmi, by another way."""
     positions, numbers, b = inner_atoms()
-    mine = torch.fft.irfftn(
-        structure_density(positions, numbers, b, RADIUS, SHAPE) * (RADIUS <= 1 / 3), s=SHAPE
-    )
+    mine = BOX.real(structure_density(positions, numbers, b, BOX) * (S <= 1 / 3))
     n = len(positions)
     model = AtomicModel(
         positions.numpy()[:, ::-1].astype(float),
@@ -70,19 +70,19 @@ def test_structure_density_agrees_with_the_structure_factors():
         np.zeros(n, np.int32),
         (Residue("A", 1, "", "UNK", "protein"),),
     )
-    reference = structure_factor_map(model, Grid(SHAPE), 3.0).values
+    reference = structure_factor_map(model, Grid(BOX.shape), 3.0).values
     assert np.corrcoef(mine.numpy().ravel(), reference.ravel())[0, 1] > 0.998
 
 
 def test_displaced_ice_is_taken_away_at_low_resolution_alone():
     """At s = 0 a carbon lacks the ice it is in the place of; beyond 3 A hardly anything."""
-    carbon = (torch.full((1, 3), 24.0), torch.tensor([6]).byte(), torch.tensor([40.0]), RADIUS, SHAPE)
+    carbon = (torch.full((1, 3), 24.0), torch.tensor([6]).byte(), torch.tensor([40.0]), BOX)
     vacuum = structure_density(*carbon)
     ice = structure_density(*carbon, displaced=torch.tensor([9.5]))
     water = 2 * 0.529 + 1.983  # A, f(0) of H and O
     per_volume = water / (18.015 / 6.022e23 / 0.93 * 1e24)
     assert float((vacuum - ice)[0, 0, 0].real) == pytest.approx(9.5 * per_volume, rel=0.02)
-    far = (RADIUS > 0.34) & (RADIUS < 0.45)
+    far = (S > 0.34) & (S < 0.45)
     assert float((ice / vacuum)[far].real.min()) > 0.9
     half = structure_density(*carbon, torch.tensor([0.5]), torch.tensor([9.5]))
     assert torch.allclose(half, ice / 2, atol=1e-4)
@@ -97,7 +97,7 @@ def test_side_chains_displace_more_than_they_scatter():
 
 
 def test_target_is_a_gaussian_of_the_asked_width():
-    out = target_density(torch.tensor([[24.0, 24.0, 24.0]]), torch.tensor([12.0]), 0.9, RADIUS, SHAPE)
+    out = target_density(torch.tensor([[24.0, 24.0, 24.0]]), torch.tensor([12.0]), 0.9, BOX)
     assert float(out[24, 24, 24]) == pytest.approx(2.0, rel=0.03)
     assert float(out[24, 24, 26] / out[24, 24, 24]) == pytest.approx(
         math.exp(-0.5 * (2 / 0.9) ** 2), rel=0.05
@@ -113,7 +113,7 @@ def test_target_can_weigh_atoms_as_electrons_see_them():
     assert weights[5:].tolist() == [12, 30]
     oxygen = replace(made_structure(), atomic_numbers=torch.full((len(made_structure()),), 8).byte())
     by_number, by_scattering = (
-        target_of(oxygen, Settings(target_weights=name), RADIUS, SHAPE) for name in ("number", "scattering")
+        target_of(oxygen, Settings(target_weights=name), BOX) for name in ("number", "scattering")
     )
     assert torch.allclose(by_scattering, by_number * weights[2] / 8, atol=1e-5) and float(by_number.max()) > 1
 
@@ -123,10 +123,10 @@ def test_target_has_no_detail_finer_than_asked():
     # So many that the filter's ripples stay above 0, where targets are cut.
     atoms = 48 * torch.rand(20000, 3, generator=torch.Generator().manual_seed(1)), torch.full((20000,), 6.0)
     full, faded = (
-        torch.fft.rfftn(target_density(*atoms, 0.9, RADIUS, SHAPE, finest)).abs() for finest in (0.0, 2.7)
+        torch.fft.rfftn(target_density(*atoms, 0.9, BOX, low_pass)).abs() for low_pass in (0.0, 2.7)
     )
     for d, left in ((2.4, 0.442), (2.7, 0.707), (4.0, 0.996)):
-        shell = (RADIUS - 1 / d).abs() < 0.005
+        shell = (S - 1 / d).abs() < 0.005
         assert float(faded[shell].mean() / full[shell].mean()) == pytest.approx(left, abs=0.03)
 
 
@@ -134,13 +134,11 @@ def test_noise_gives_the_fsc_it_was_made_for():
     """Correlation with the noise-free map in a shell is sqrt(SNR / (1 + SNR)), SNR = 2 FSC / (1 - FSC)."""
     rng = torch.Generator().manual_seed(5)
     positions = 48 * torch.rand(2500, 3, generator=rng)
-    signal = structure_density(
-        positions, torch.full((2500,), 6).byte(), torch.full((2500,), 40.0), RADIUS, SHAPE
-    )
-    fsc = degrade.half_map_fsc(RADIUS, 4.0, 8.0)
-    observed = signal + degrade.noise(signal, RADIUS, fsc, 1.0, SHAPE, rng)
+    signal = structure_density(positions, torch.full((2500,), 6).byte(), torch.full((2500,), 40.0), BOX)
+    fsc = degrade.half_map_fsc(S, 4.0, 8.0)
+    observed = signal + degrade.noise(signal, fsc, 1.0, BOX, rng)
     for s in (0.15, 0.25, 0.3):
-        shell = (RADIUS - s).abs() < 0.015
+        shell = (S - s).abs() < 0.015
         cross = (observed[shell] * signal[shell].conj()).real.sum()
         found = cross / (observed[shell].abs() ** 2).sum().sqrt() / (signal[shell].abs() ** 2).sum().sqrt()
         half = float(degrade.half_map_fsc(torch.tensor(s), 4.0, 8.0))
@@ -152,19 +150,19 @@ def test_the_unexplained_has_the_signals_amplitude_where_the_molecule_is():
     rng = torch.Generator().manual_seed(6)
     positions = 14 + 20 * torch.rand(1200, 3, generator=rng)
     carbons = (torch.full((1200,), 6).byte(), torch.full((1200,), 40.0))
-    signal = structure_density(positions, *carbons, RADIUS, SHAPE)
-    molecule = surroundings.near(positions, 2.5, RADIUS, SHAPE)
-    added = degrade.unexplained(signal, molecule, RADIUS, 0.5, SHAPE, rng)
-    power, _ = degrade.shell_means(signal.abs() ** 2, RADIUS)
+    signal = structure_density(positions, *carbons, BOX)
+    molecule = surroundings.near(positions, 2.5, BOX)
+    added = degrade.unexplained(signal, molecule, 0.5, BOX, rng)
+    power, _ = degrade.shell_means(signal.abs() ** 2, BOX)
     line = degrade.wilson_line(power)
     for s, wanted in ((0.06, 0.0625), (0.2, 0.25), (0.3, 0.25)):  # weaker below 1 / 0.12 A
-        shell = (RADIUS - s).abs() < 0.015
+        shell = (S - s).abs() < 0.015
         mean = float((added[shell].abs() ** 2).mean())
         assert mean / float(line[round(100 * s)]) == pytest.approx(wanted, rel=0.15)
         if s > 0.1:  # beyond the shape of the molecule, atoms anywhere have the line's power
             assert mean / float((signal[shell].abs() ** 2).mean()) == pytest.approx(wanted, rel=0.15)
-    values = torch.fft.irfftn(added, s=SHAPE) ** 2
-    away = ~surroundings.near(positions, 9, RADIUS, SHAPE)
+    values = BOX.real(added) ** 2
+    away = ~surroundings.near(positions, 9, BOX)
     assert values[away].mean() < 0.05 * values[molecule].mean()
 
 
@@ -181,14 +179,14 @@ def test_half_map_fsc_is_0143_at_the_resolution():
 
 
 def test_zone_is_the_ball_about_an_atom():
-    zone = surroundings.near(torch.tensor([[24.0, 24.0, 24.0]]), 5.0, RADIUS, SHAPE)
+    zone = surroundings.near(torch.tensor([[24.0, 24.0, 24.0]]), 5.0, BOX)
     assert int(zone.sum()) == pytest.approx(4 / 3 * math.pi * 125, rel=0.05)
     assert zone[24, 24, 29] and not zone[24, 24, 30]
 
 
 def test_a_zone_keeps_the_ligand_that_the_chain_binds():
     s = made_structure()
-    chosen = _zone_selection(s.positions, s.kinds, s.chains, chain=0)
+    chosen = zone_of(s, chain=0)
     assert chosen[s.chains == 0].all() and chosen[s.chains == 2].all()
     assert not chosen[s.chains == 1].any() and not chosen[s.chains == 3].any()
 
@@ -271,7 +269,11 @@ def test_cubes_are_the_same_whatever_the_run():
 def test_boxes_lie_about_small_molecules_where_that_is_wanted():
     s, rng = made_structure(), torch.Generator().manual_seed(1)
     s = replace(s, chains=s.chains % 2)  # the ligand and the ion belong to the proteins' chains
-    chosen = [s.kinds[_middle(s, Settings(small=small), rng)] for small in (1.0, 0.0) for _ in range(40)]
+    chosen = [
+        s.kinds[middle_atom(s, Settings(ligand_fraction=share), rng)]
+        for share in (1.0, 0.0)
+        for _ in range(40)
+    ]
     polymer = torch.isin(torch.stack(chosen), torch.tensor(POLYMERS, dtype=s.kinds.dtype))
     assert not polymer[:40].any() and polymer[40:].float().mean() > 0.5
 
