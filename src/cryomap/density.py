@@ -18,6 +18,7 @@ from .replacing import replacing
 
 MODES = (0, 1, 2, 6, 12)  # signed bytes, shorts, floats, unsigned shorts, half floats
 TRANSFORM_MODES = (3, 4)
+LABEL = "ChimeraX-MapEnhance"  # a result of ours carries a label with it
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class DensityMap:
         grid: where the voxels are; `grid.shape == values.shape`.
         name: what messages call it, usually the file's name.
         frame: which header words gave the origin of a file, "origin" or "nstart"; "" if not from a file.
+        labels: what the header says of the map's history.
     """
 
     values: np.ndarray
     grid: Grid
     name: str = "map"
     frame: str = ""
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.shape != self.grid.shape:
@@ -116,7 +119,13 @@ def _from_header(path: Path, header: np.ndarray, data: np.ndarray) -> DensityMap
         start = np.array([int(starts[axis]) for axis in (1, 2, 3)])
         origin = tuple(map(float, skew_matrix(angles) @ (start * step)))
         frame = "nstart"
-    return DensityMap(values, Grid(values.shape, step, origin, angles), path.name, frame)
+    return DensityMap(values, Grid(values.shape, step, origin, angles), path.name, frame, _labels(header))
+
+
+def _labels(header: np.ndarray) -> tuple[str, ...]:
+    count = max(0, min(int(header.nlabl), len(header.label)))
+    texts = (bytes(label).decode("latin-1").strip("\0 ") for label in header.label[:count])
+    return tuple(text for text in texts if text)
 
 
 def require_writable(path: str | os.PathLike, keep: str | os.PathLike | None = None) -> None:
@@ -164,15 +173,23 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
             start = np.linalg.inv(skew_matrix(grid.cell_angles)) @ grid.origin / grid.step
             if np.allclose(start, np.round(start), atol=1e-3):
                 mrc.header.nxstart, mrc.header.nystart, mrc.header.nzstart = np.round(start).astype(int)
-            mrc.add_label("ChimeraX-MapEnhance")
+            _write_labels(mrc.header, density.labels or ("cryomap",))
         if path.suffix == ".gz":
             _compress(temporary)
 
 
+def _write_labels(header: np.ndarray, labels: tuple[str, ...]) -> None:
+    """The last of the labels that there is room for, without mrcfile's time stamps, which change the bytes."""
+    header.label = b""
+    kept = labels[-len(header.label) :]
+    header.label[: len(kept)] = [label.encode("latin-1", "replace")[:80] for label in kept]
+    header.nlabl = len(kept)
+
+
 def _compress(path: str) -> None:
     content = Path(path).read_bytes()
-    with gzip.open(path, "wb", compresslevel=4) as out:
-        out.write(content)
+    with open(path, "wb") as out, gzip.GzipFile("", "wb", 4, out, mtime=0) as packed:
+        packed.write(content)
 
 
 def resample(density: DensityMap, grid: Grid, order: int = 1) -> DensityMap:

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import itertools
+import time
 
 import gemmi
 import mrcfile
@@ -276,3 +277,15 @@ def test_resampling_onto_the_same_grid_is_the_same_map():
 def test_values_must_fit_the_grid():
     with pytest.raises(ValueError, match="do not fit"):
         DensityMap(np.zeros((3, 3, 3), np.float32), Grid((3, 3, 4)))
+
+
+@pytest.mark.parametrize("name", ["a.mrc", "a.mrc.gz"])
+def test_the_same_map_gives_the_same_bytes_and_keeps_its_labels(tmp_path, rng, name):
+    density = DensityMap(rng.standard_normal((8, 9, 10)).astype(np.float32), Grid((8, 9, 10)), labels=("a", "b c"))
+    written = []
+    for _ in range(2):
+        write_map(density, tmp_path / name)
+        written.append((tmp_path / name).read_bytes())
+        time.sleep(1.1)  # the header's time stamp, and that of gzip, count seconds
+    assert written[0] == written[1]
+    assert read_map(tmp_path / name).labels == ("a", "b c")

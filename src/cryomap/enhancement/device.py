@@ -73,6 +73,7 @@ class Predictor:
         device: where the network is now.
         precision: the number format it computes in now.
         batch: how many tiles it takes at once now.
+        network: what runs.
         cpu_seconds: processor time spent in the network so far, all threads together.
     """
 
@@ -83,7 +84,7 @@ class Predictor:
         self.precision = choose_precision(device) if precision is None else precision
         self.batch = max(1, BATCH_VOXELS[device.type] // tile**3)
         self.cpu_seconds = 0.0
-        self._network = network.eval().to(device=device, memory_format=_layout(device))
+        self.network = network.eval().to(device=device, memory_format=_layout(device))
 
     def __call__(self, tiles: np.ndarray) -> np.ndarray:
         """Tiles (n, z, y, x) float32 to the same shape.
@@ -112,7 +113,7 @@ class Predictor:
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
             nullcontext() if full else torch.autocast(self.device.type, self.precision),
         ):
-            output = self._network(inputs)[:, 0].float()
+            output = self.network(inputs)[:, 0].float()
         if self.precision == torch.float16 and not torch.isfinite(output).all():
             log.warning("float16 overflowed; continuing in float32")
             self.precision = torch.float32
@@ -127,7 +128,7 @@ class Predictor:
             log.warning("out of memory on %s, even for one tile: continuing on the CPU", self.device.type)
             self.device = torch.device("cpu")
             self.precision = choose_precision(self.device)
-            self._network.to(self.device)
+            self.network.to(self.device)
         else:
             raise MemoryError("not enough memory for a single tile")
         if torch.cuda.is_available():
