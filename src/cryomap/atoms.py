@@ -6,10 +6,14 @@ import os
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    import gemmi
 
 KINDS = ("protein", "nucleic", "ligand", "lipid", "glycan", "ion", "water")
 
@@ -112,9 +116,10 @@ def read_model(path: str | os.PathLike) -> AtomicModel:
     return from_gemmi(structure[0], path.name)
 
 
-def from_gemmi(model, name: str) -> AtomicModel:
+def from_gemmi(model: gemmi.Model, name: str) -> AtomicModel:
     """An AtomicModel of a `gemmi.Model`, every alternate conformation and hydrogen included."""
-    residues, rows, names, alts, owners = [], [], [], [], []
+    residues: list[Residue] = []
+    rows, names, alts, owners = [], [], [], []
     for chain in model:
         for residue in chain:
             for atom in residue:
@@ -124,7 +129,9 @@ def from_gemmi(model, name: str) -> AtomicModel:
                 alts.append(atom.altloc.strip("\0"))
                 owners.append(len(residues))
             code = residue.seqid.icode.strip()
-            residues.append(Residue(chain.name, residue.seqid.num, code, residue.name, residue_kind(residue)))
+            residues.append(
+                Residue(chain.name, residue.seqid.num or 0, code, residue.name, residue_kind(residue))
+            )
     table = np.array(rows, float)
     return AtomicModel(
         positions=table[:, :3].copy(),
@@ -139,7 +146,7 @@ def from_gemmi(model, name: str) -> AtomicModel:
     )
 
 
-def residue_kind(residue) -> str:
+def residue_kind(residue: gemmi.Residue) -> str:
     """The kind (see `KINDS`) of a `gemmi.Residue`."""
     import gemmi
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from .errors import InputError
-from .grid import Grid, skew_matrix
+from .grid import Grid, skew_matrix, three_floats
 from .replacing import replacing
 
 MODES = (0, 1, 2, 6, 12)  # signed bytes, shorts, floats, unsigned shorts, half floats
@@ -76,11 +76,11 @@ def read_map(path: str | os.PathLike) -> DensityMap:
     return _from_header(path, header, data)
 
 
-def _dimensions(header: np.ndarray) -> str:
+def _dimensions(header: np.recarray) -> str:
     return f"{int(header.nx)} x {int(header.ny)} x {int(header.nz)}"
 
 
-def _require_volume(path: Path, header: np.ndarray, data: np.ndarray) -> None:
+def _require_volume(path: Path, header: np.recarray, data: np.ndarray) -> None:
     if data.ndim != 3 or int(header.ispg) > 400:
         raise InputError(f"{path}: a 2D image or a stack of volumes ({_dimensions(header)}), not one 3D map")
     if int(header.ispg) == 0 and int(header.mz) == 1 and int(header.nz) > 1:
@@ -89,7 +89,7 @@ def _require_volume(path: Path, header: np.ndarray, data: np.ndarray) -> None:
         raise InputError(f"{path}: a 2D image ({_dimensions(header)}), not a 3D map")
 
 
-def _from_header(path: Path, header: np.ndarray, data: np.ndarray) -> DensityMap:
+def _from_header(path: Path, header: np.recarray, data: np.ndarray) -> DensityMap:
     # The array's axes are (sections, rows, columns); mapc, mapr, maps say which of x, y, z (1, 2, 3) each is.
     column, row, section = (int(header[key]) for key in ("mapc", "mapr", "maps"))
     if sorted((column, row, section)) != [1, 2, 3]:
@@ -104,20 +104,20 @@ def _from_header(path: Path, header: np.ndarray, data: np.ndarray) -> DensityMap
     if min(intervals) <= 0:
         intervals = list(values.shape[::-1])
     # Six decimals: the header's lengths are float32, and 1.3400000436 is meant to be 1.34.
-    step = tuple(round(length / n, 6) for length, n in zip(lengths, intervals, strict=True))
+    step = three_floats(round(length / n, 6) for length, n in zip(lengths, intervals, strict=True))
     if not (min(step) > 0 and np.isfinite(step).all()):
         size = " x ".join(f"{length:g}" for length in step)
         raise InputError(f"{path}: voxel size {size} A; set the true voxel size in the header")
-    angles = tuple(float(header.cellb[key]) for key in ("alpha", "beta", "gamma"))
+    angles = three_floats(header.cellb[key] for key in ("alpha", "beta", "gamma"))
     if not all(0 < angle < 180 for angle in angles):
         angles = (90.0, 90.0, 90.0)
 
-    origin = tuple(float(header.origin[key]) for key in "xyz")
+    origin = three_floats(header.origin[key] for key in "xyz")
     frame = "origin"
     if not any(origin) or not np.isfinite(origin).all():
         starts = {column: header.nxstart, row: header.nystart, section: header.nzstart}
         start = np.array([int(starts[axis]) for axis in (1, 2, 3)])
-        origin = tuple(map(float, skew_matrix(angles) @ (start * step)))
+        origin = three_floats(skew_matrix(angles) @ (start * step))
         frame = "nstart"
     return DensityMap(values, Grid(values.shape, step, origin, angles), path.name, frame, _labels(header))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,13 +70,12 @@ class Grid:
         low, high = spread.min(axis=0), spread.max(axis=0)
         size = np.ceil((high - low) / step - 1e-3).astype(int) + 1
         origin = np.array(self.origin) + np.array(self.rotation) @ low
-        shape = tuple(int(n) for n in size[::-1])
-        return Grid(shape, (step,) * 3, tuple(map(float, origin)), rotation=self.rotation)
+        return Grid(three_ints(size[::-1]), (step,) * 3, three_floats(origin), rotation=self.rotation)
 
     def cropped(self, start: tuple[int, int, int], shape: tuple[int, int, int]) -> Grid:
         """The part that begins at voxel `start` (z, y, x; may be negative: padding) and has `shape`."""
         origin = self.to_xyz(np.array(start[::-1]))
-        return replace(self, shape=tuple(map(int, shape)), origin=tuple(map(float, origin)))
+        return replace(self, shape=three_ints(shape), origin=three_floats(origin))
 
     def part_about(
         self, positions: np.ndarray, margin: float
@@ -92,7 +92,19 @@ class Grid:
         size = np.array(self.size)
         whole = high - low > 0.75 * size
         low, high = np.where(whole, 0, low), np.where(whole, size, high)
-        return tuple(map(int, low[::-1])), tuple(map(int, (high - low)[::-1]))
+        return three_ints(low[::-1]), three_ints((high - low)[::-1])
+
+
+def three_floats(values: Iterable[float]) -> tuple[float, float, float]:
+    """Three numbers as plain floats."""
+    first, second, third = map(float, values)
+    return first, second, third
+
+
+def three_ints(values: Iterable[int]) -> tuple[int, int, int]:
+    """Three numbers as plain integers."""
+    first, second, third = map(int, values)
+    return first, second, third
 
 
 def skew_matrix(cell_angles: tuple[float, float, float]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .grid import Grid
+from .grid import Grid, three_ints
 
 
 def largest_indices(grid: Grid, d_min: float = 0.0) -> tuple[int, int, int]:
@@ -15,9 +15,9 @@ def largest_indices(grid: Grid, d_min: float = 0.0) -> tuple[int, int, int]:
     """
     carried = [(n - 1) // 2 for n in grid.shape]
     if d_min <= 0:
-        return tuple(carried)
+        return three_ints(carried)
     lengths = np.linalg.norm(grid.axes, axis=0)[::-1] * grid.shape
-    return tuple(min(n, int(length / d_min)) for n, length in zip(carried, lengths, strict=True))
+    return three_ints(min(n, length / d_min) for n, length in zip(carried, lengths, strict=True))
 
 
 def inverse_d_squared(grid: Grid, limits: tuple[int, int, int]) -> np.ndarray:

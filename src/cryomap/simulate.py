@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import fft
 
 from .atoms import AtomicModel
 from .density import DensityMap
-from .grid import Grid
+from .grid import Grid, three_floats
 from .reciprocal import fft_positions, inverse_d_squared, largest_indices
+
+if TYPE_CHECKING:
+    import gemmi
 
 # Points of the atoms' own grid per shortest half-wave: with the blur below, aliasing stays under 0.3 %.
 OVERSAMPLING = 1.5
@@ -57,7 +61,7 @@ def structure_factors(model: AtomicModel, grid: Grid, d_min: float = 0.0) -> np.
 
 def _blurred_density(
     model: AtomicModel, grid: Grid, shape: tuple[int, int, int], blur: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[tuple[int, int, int], np.ndarray]:
     """The atoms' density, every B changed by `blur`, on the box's finer grid of `shape` (z, y, x) points.
 
     Returns:
@@ -75,7 +79,9 @@ def _blurred_density(
     calculator = gemmi.DensityCalculatorE()
     calculator.blur, calculator.cutoff = blur, DENSITY_CUTOFF
     calculator.grid.set_size(*fine.size)
-    calculator.grid.set_unit_cell(gemmi.UnitCell(*np.array(fine.size) * fine.step, *grid.cell_angles))
+    calculator.grid.set_unit_cell(
+        gemmi.UnitCell(*three_floats(np.array(fine.size) * fine.step), *grid.cell_angles)
+    )
     calculator.add_model_density_to_grid(_gemmi_model(model, fine))
     return start, calculator.grid.array.T
 
@@ -101,7 +107,7 @@ def _transform(
     return density
 
 
-def _gemmi_model(model: AtomicModel, grid: Grid):
+def _gemmi_model(model: AtomicModel, grid: Grid) -> gemmi.Model:
     """The atoms as a gemmi.Model in the frame of the grid's cell: first voxel at 0, a along x."""
     import gemmi
 

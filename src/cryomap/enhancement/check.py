@@ -101,4 +101,4 @@ def looks_like_labels(values: np.ndarray) -> bool:
     pairs = np.count_nonzero(inside)
     if pairs == 0:
         return len(np.unique(sections)) <= 3
-    return np.count_nonzero(inside & (left == right)) > LABEL_SHARE * pairs
+    return bool(np.count_nonzero(inside & (left == right)) > LABEL_SHARE * pairs)

@@ -84,7 +84,9 @@ class Predictor:
         self.precision = choose_precision(device) if precision is None else precision
         self.batch = max(1, BATCH_VOXELS[device.type] // tile**3)
         self.cpu_seconds = 0.0
-        self.network = network.eval().to(device=device, memory_format=_layout(device))
+        network = network.eval().to(device=device)
+        # torch's stubs don't know memory_format.
+        self.network = network.to(memory_format=_layout(device))  # type: ignore[call-overload]
 
     def __call__(self, tiles: np.ndarray) -> np.ndarray:
         """Tiles (n, z, y, x) float32 to the same shape.
@@ -93,9 +95,8 @@ class Predictor:
             MemoryError: not even one tile fits into the CPU's memory.
         """
         begun = time.process_time()
-        outputs = []
-        while sum(map(len, outputs)) < len(tiles):
-            done = sum(map(len, outputs))
+        outputs: list[np.ndarray] = []
+        while (done := sum(len(output) for output in outputs)) < len(tiles):
             try:
                 outputs.append(self._run(tiles[done : done + self.batch]))
             except (_OutOfMemoryError, MemoryError, RuntimeError) as error:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..grid import three_ints
 from .frequencies import frequencies
-from .moments import moments
+from .moments import Array, moments
 
-Array = TypeVar("Array")  # numpy.ndarray or torch.Tensor, (z, y, x), voxels of 1 A
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHELL = 0.02  # width of a shell, 1/A
 FIRST = 4  # shells below .08 1/A (12.5 A) are solvent and shape, and keep their amplitudes
 # Shell amplitudes of proteins whose atoms are Gaussians of sigma .85 A, geometric mean of 30 structures, from
 # .08 1/A in steps of SHELL; 1 is the mean of the first two.
-PROTEIN = (1.11, 0.888, 0.669, 0.523, 0.457, 0.436, 0.436, 0.411, 0.348, 0.285, 0.234, 0.188, 0.149, 0.119)
-PROTEIN += (0.097, 0.079, 0.065, 0.054, 0.044, 0.036, 0.029, 0.023, 0.018, 0.014, 0.011, 0.009, 0.007, 0.006)
+PROTEIN = [1.11, 0.888, 0.669, 0.523, 0.457, 0.436, 0.436, 0.411, 0.348, 0.285, 0.234, 0.188, 0.149, 0.119]
+PROTEIN += [0.097, 0.079, 0.065, 0.054, 0.044, 0.036, 0.029, 0.023, 0.018, 0.014, 0.011, 0.009, 0.007, 0.006]
 
 
 def equalized(values: Array, most: float = 40.0, low: float = -1.0, high: float = 2.0) -> Array:
@@ -27,7 +29,7 @@ def equalized(values: Array, most: float = 40.0, low: float = -1.0, high: float 
     amplitude.
 
     Args:
-        values: the map.
+        values: the map (z, y, x), voxels of 1 A.
         most: largest gain. Beyond its resolution a map holds noise alone, or nothing, and neither is worth having.
         low, high: the result is clipped there.
 
@@ -37,17 +39,24 @@ def equalized(values: Array, most: float = 40.0, low: float = -1.0, high: float 
     import torch
 
     if isinstance(values, np.ndarray):
-        return equalized(torch.tensor(values), most, low, high).numpy()
+        return moments(_equalized(torch.tensor(values), most), low, high).numpy()
+    return moments(_equalized(values, most), low, high)
+
+
+def _equalized(values: Tensor, most: float) -> Tensor:
+    import torch
+
     coefficients = torch.fft.rfftn(values)
-    gain = _gains(coefficients, values.shape, most)
-    for part, shell in frequencies(coefficients, values.shape, SHELL):
+    shape = three_ints(values.shape)
+    gain = _gains(coefficients, shape, most)
+    for part, shell in frequencies(coefficients, shape, SHELL):
         lower = shell.long().clamp(max=len(gain) - 2)
         between = (shell - lower).clamp(0, 1)
         part *= gain[lower] * (1 - between) + gain[lower + 1] * between
-    return moments(torch.fft.irfftn(coefficients, s=values.shape), low, high)
+    return torch.fft.irfftn(coefficients, s=shape)
 
 
-def _gains(coefficients, shape: tuple[int, ...], most: float):
+def _gains(coefficients: Tensor, shape: tuple[int, int, int], most: float) -> Tensor:
     """Amplitude factors (shells,) at 0, SHELL, 2 SHELL ... 1/A."""
     import torch
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-Array = TypeVar("Array")  # numpy.ndarray or torch.Tensor, any shape
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 
 
 def moments(values: Array, low: float = -0.5, high: float = 2.0) -> Array:

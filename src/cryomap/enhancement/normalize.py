@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from .equalize import equalized
-from .moments import moments
-
-Array = TypeVar("Array")  # numpy.ndarray or torch.Tensor, any shape
+from .moments import Array, moments
 
 
 def superem(values: Array) -> Array:

@@ -58,21 +58,21 @@ def assess(
     chosen = _chosen(metrics)
     _check(maps, model, against, sigma)
     used, notes = choose_resolution(resolution, maps[0])
-    whole = None
+    whole, atoms = None, 0
     if model is not None:
-        whole = prepare_model(model, maps)
+        whole, atoms = prepare_model(model, maps), len(model)
         if "cubes" in chosen and "all" in metrics and cubes.too_small(maps[0], whole.model):
             chosen = tuple(name for name in chosen if name != "cubes")
             notes.append(f"no cubes: the box of {maps[0].name} is smaller than one")
         notes += [*whole.notes, *_how_to_read(chosen, maps, sigma)]
     if against is not None and any(against.grid != density.grid for density in maps):
         notes.append(f"{against.name} was interpolated onto the grid of each map (trilinear)")
-    work, found = None, []
+    work, found = None, list[MapScores]()
     for index, density in enumerate(maps):
         if work is None or work.grid != density.grid:
             own_mask = _mask_on(mask, maps[0].grid, density.grid)
-            work = OnGrid(density.grid, whole and whole.model, used, own_mask)
-        say = (lambda step, name=density.name: progress(f"{name}: {step}")) if progress else lambda _step: None
+            work = OnGrid(density.grid, None if whole is None else whole.model, used, own_mask)
+        say = _teller(density.name, progress)
         scores = MapScores(density.name, density.frame)
         if against is not None:
             say("comparing maps")
@@ -84,11 +84,16 @@ def assess(
                 say("cubes")
                 grid = cubes.common_grid(maps[0], whole.model)
                 scores = compare_in_cubes(scores, density, work, grid, stride, found[:1])
-            scores = _over_all_atoms(scores, whole.kept, len(model))
+            scores = _over_all_atoms(scores, whole.kept, atoms)
             if found:
                 scores = replace(scores, ligands=_marked(found[0].ligands, scores.ligands))
         found.append(scores)
     return Assessment(tuple(found), model, against.name if against else "", used, sigma, chosen, tuple(notes))
+
+
+def _teller(name: str, progress: Callable[[str], None] | None) -> Callable[[str], None]:
+    """Tells the progress on a map."""
+    return lambda step: progress(f"{name}: {step}") if progress else None
 
 
 def _how_to_read(chosen: tuple[str, ...], maps: Sequence[DensityMap], sigma: float) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from ..atoms import AtomicModel
 from ..density import DensityMap
 from ..errors import InputError
-from ..grid import Grid
+from ..grid import Grid, three_ints
 from ..simulate import structure_factor_map
 from .masks import molecular_mask
 
@@ -80,9 +80,8 @@ def model_map(model: AtomicModel, grid: Grid, d_min: float, mask: np.ndarray | N
     high = np.minimum(np.add(start, shape), grid.shape)
     crop = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
     within = grid.cropped(tuple(low), tuple(high - low))
-    return ModelMap(
-        tuple(map(int, low)), DensityMap(computed.values[crop], within, model.name), inside[crop], grid, d_min
-    )
+    density = DensityMap(computed.values[crop], within, model.name)
+    return ModelMap(three_ints(low), density, inside[crop], grid, d_min)
 
 
 def _check_mask(mask: np.ndarray, grid: Grid) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from ..atoms import AtomicModel
 from ..density import DensityMap, resample
 from ..errors import InputError
-from ..grid import Grid
+from ..grid import Grid, three_floats
 from ..simulate import situs_map
 
 SIZE = 25
@@ -103,7 +103,9 @@ def cube_correlations(
     valid = (x_variance > 1e-12 * n * values.max() ** 2) & (y_variance > 1e-12 * n * target.max() ** 2)
     spread = np.sqrt(np.where(valid, x_variance * y_variance, 1))
     cc = np.where(valid, covariance / spread, np.nan)
-    cubes = Grid(cc.shape, tuple(stride * s for s in grid.step), grid.origin, grid.cell_angles, grid.rotation)
+    cubes = Grid(
+        cc.shape, three_floats(stride * s for s in grid.step), grid.origin, grid.cell_angles, grid.rotation
+    )
     return Cubes(cc, cubes, stride, target_resolution(resolution))
 
 

@@ -90,7 +90,7 @@ def prepare_model(model: AtomicModel, maps: Sequence[DensityMap]) -> Prepared:
 def _inside(model: AtomicModel, density: DensityMap) -> np.ndarray:
     """Which atoms lie in the map's box, bool (n,); InputError if none does."""
     indices = density.grid.to_indices(model.positions)
-    inside = ((indices > -0.5) & (indices < np.array(density.grid.size) - 0.5)).all(axis=1)
+    inside = np.all((indices > -0.5) & (indices < np.array(density.grid.size) - 0.5), axis=1)
     if not inside.any():
         corners = density.grid.to_xyz(np.array([[0, 0, 0], np.array(density.grid.size) - 1]))
         low, high = model.positions.min(axis=0), model.positions.max(axis=0)

@@ -31,20 +31,27 @@ class OnGrid:
     resolution: float
     mask: np.ndarray | None
 
+    @property
+    def atoms(self) -> AtomicModel:
+        """The model, for what can't be without one."""
+        if self.model is None:
+            raise InputError("there is no model to compare with; give one")
+        return self.model
+
     @cached_property
     def computed(self) -> ModelMap:
         """The model's map at the resolution."""
-        return model_map(self.model, self.grid, self.resolution, self.mask)
+        return model_map(self.atoms, self.grid, self.resolution, self.mask)
 
     @cached_property
     def computed_hr(self) -> ModelMap:
         """The model's map on the fixed scale."""
-        return model_map(fixed_scale(self.model), self.grid, HR_RESOLUTION, self.mask)
+        return model_map(fixed_scale(self.atoms), self.grid, HR_RESOLUTION, self.mask)
 
     @cached_property
     def radius(self) -> float:
         """Of the spheres for RSCC, in A."""
-        return residues.region_radius(self.model, self.resolution)
+        return residues.region_radius(self.atoms, self.resolution)
 
     @cached_property
     def reflections(self) -> fourier.Reflections:
@@ -54,12 +61,12 @@ class OnGrid:
     @cached_property
     def factors(self) -> np.ndarray:
         """The model's structure factors."""
-        return self.reflections.of_model(self.model)
+        return self.reflections.of_model(self.atoms)
 
     @cached_property
     def factors_b0(self) -> np.ndarray:
         """Those of the model without B factors."""
-        return self.reflections.of_model(fourier.without_b_factors(self.model))
+        return self.reflections.of_model(fourier.without_b_factors(self.atoms))
 
     @cached_property
     def soft_mask(self) -> np.ndarray | None:
@@ -116,21 +123,22 @@ def compare_with_model(
         scores = _with_fourier(scores, density, work)
     if "qscore" in chosen:
         say("Q-scores")
-        q = q_scores(density, work.model, sigma)
+        q = q_scores(density, work.atoms, sigma)
         mean = float(np.nanmean(q)) if np.isfinite(q).any() else float("nan")
         figures = {**scores.figures, "q_mean": mean, "q_sigma": sigma}
         if abs(sigma - SIGMA) < 1e-6:
             figures["q_expected"] = expected_q(work.resolution)
-        by_residue = classes.residue_means(q, work.model)
+        by_residue = classes.residue_means(q, work.atoms)
         scores = replace(scores, figures=figures, atom_q=q, residue_q=by_residue)
     if "cc" in chosen or "qscore" in chosen:
         scores = replace(scores, chains=_chains(scores, density, work))
-    if "classes" in chosen:
+    atom_q, residue_q, rscc = scores.atom_q, scores.residue_q, scores.residue_rscc
+    if "classes" in chosen and atom_q is not None and residue_q is not None and rscc is not None:
         say("classes")
         if level is None:
             level = nth_largest(density.values, int(work.computed.mask.sum()))
-        by_class = classes.class_scores(density, work.computed, work.model, scores.atom_q, work.radius)
-        ligands = classes.ligand_scores(density, work.model, scores.residue_q, scores.residue_rscc, level)
+        by_class = classes.class_scores(density, work.computed, work.atoms, atom_q, work.radius)
+        ligands = classes.ligand_scores(density, work.atoms, residue_q, rscc, level)
         scores = replace(
             scores, classes=by_class, ligands=ligands, figures={**scores.figures, "contour": level}
         )
@@ -138,7 +146,7 @@ def compare_with_model(
 
 
 def _with_correlations(scores: MapScores, density: DensityMap, work: OnGrid) -> MapScores:
-    model, values = work.model, density.values
+    model, values = work.atoms, density.values
     figures = dict(scores.figures)
     for suffix, computed in (("", work.computed), ("_hr", work.computed_hr)):
         found = correlations(density, computed)
@@ -176,7 +184,7 @@ def _with_fourier(scores: MapScores, density: DensityMap, work: OnGrid) -> MapSc
 
 def _chains(scores: MapScores, density: DensityMap, work: OnGrid) -> tuple[dict, ...]:
     """RSCC and mean Q of each chain, in file order."""
-    model = work.model
+    model = work.atoms
     names = [residue.chain_id for residue in model.residues]
     of_atom = np.array(names)[model.residue_indices]
     rows = []
@@ -204,6 +212,7 @@ def compare_in_cubes(
     first: Sequence[MapScores],
 ) -> MapScores:
     """Add SuperEM's local test, compared with the first map's (itself if `first` is empty)."""
-    found = cubes.cube_correlations(density, work.model, grid, work.resolution, stride)
-    comparison = cubes.compare(first[0].cubes if first else found, found)
+    found = cubes.cube_correlations(density, work.atoms, grid, work.resolution, stride)
+    before = first[0].cubes if first else None
+    comparison = cubes.compare(before or found, found)
     return replace(scores, cubes=found, cube_comparison=comparison)

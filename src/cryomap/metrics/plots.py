@@ -132,13 +132,12 @@ def save_plot(report: Assessment, path: str | os.PathLike) -> None:
 
 def _draw_track(axis: Axes, report: Assessment, title: str, attribute: str) -> None:
     """One score along the residues, chains marked off."""
-    shown = np.zeros(len(report.model.residues), bool)
-    for scores in report.maps:
-        shown |= np.isfinite(getattr(scores, attribute))
+    residues = report.model.residues if report.model is not None else ()
+    shown = np.any([np.isfinite(getattr(scores, attribute)) for scores in report.maps], axis=0)
     for index, scores in enumerate(report.maps):
         values = getattr(scores, attribute)[shown]
         axis.plot(values, color=COLORS[index % len(COLORS)], lw=0.9, label=scores.name)
-    chains = np.array([residue.chain_id for residue in report.model.residues])[shown]
+    chains = np.array([residue.chain_id for residue in residues])[shown]
     starts = np.flatnonzero(np.append(True, chains[1:] != chains[:-1]))
     for start in starts:
         axis.axvline(start - 0.5, color="0.8", lw=0.8, zorder=0)

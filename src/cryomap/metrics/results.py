@@ -7,12 +7,14 @@ import io
 import json
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..atoms import AtomicModel
+from ..atoms import AtomicModel, Residue
 from ..replacing import replacing
 from .classes import ClassScores, LigandScores, class_changes
 from .cubes import CubeComparison, Cubes
@@ -87,13 +89,13 @@ class Assessment:
 
     def residue_rows(self, scores: MapScores) -> list[dict]:
         """One dict for each residue that has a score in this map."""
-        columns = {
+        known = {
             "rscc": scores.residue_rscc,
             "rscc_main_chain": scores.residue_main_chain,
             "rscc_side_chain": scores.residue_side_chain,
             "q": scores.residue_q,
         }
-        columns = {name: values for name, values in columns.items() if values is not None}
+        columns = {name: values for name, values in known.items() if values is not None}
         if not columns or self.model is None:
             return []
         rows = []
@@ -105,6 +107,8 @@ class Assessment:
 
     def ligand_rows(self, scores: MapScores) -> list[dict]:
         """One dict for each ligand, lipid, glycan and ion in this map, marks included."""
+        if self.model is None:
+            return []
         rows = []
         for ligand in scores.ligands.values():
             row = {**_identity(self.model.residues[ligand.residue]), **plain(asdict(ligand))}
@@ -153,7 +157,7 @@ class Assessment:
         rows = self.residue_rows(scores)
         if rows:
             result["residues"] = rows
-        if scores.cubes is not None:
+        if scores.cubes is not None and scores.cube_comparison is not None:
             result["cubes"] = plain(
                 {
                     **asdict(scores.cube_comparison),
@@ -188,7 +192,7 @@ class Assessment:
         return out.getvalue()
 
 
-def _csv_groups(scores: dict):
+def _csv_groups(scores: dict) -> Iterator[tuple[str, str, dict]]:
     """(scope, item, values) of each group of values of a map's dict."""
     yield "map", "", {k: v for k, v in scores.items() if k not in ("map", "frame")}
     for name, values in scores.get("classes", {}).items():
@@ -203,7 +207,7 @@ def _csv_groups(scores: dict):
         yield "cubes", "", scores["cubes"]
 
 
-def _identity(residue) -> dict:
+def _identity(residue: Residue) -> dict:
     return {
         "chain": residue.chain_id,
         "number": residue.number,
@@ -218,14 +222,14 @@ def number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(float(value), 6)
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Dicts, lists and numbers with every float passed through `number`."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, (float, np.floating)):
-        return number(value)
+        return number(float(value))
     return value
 
 

@@ -61,7 +61,7 @@ class LinearSelfAttention(nn.Module):
 
     def _attend(self, tokens: Tensor) -> Tensor:
         chunks = tokens.split(CHUNK, dim=1)
-        summed, total = 0.0, 0.0
+        summed, total = torch.zeros(()), torch.zeros(())
         for chunk in chunks:
             key, value = self._split(self.key(chunk)), self._split(self.value(chunk))
             key = functional.elu(key) + 1

@@ -7,6 +7,7 @@ import pickle
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -82,7 +83,7 @@ def save_weights(network: nn.Module, card: Card, path: str | os.PathLike) -> Non
         Path(text).write_text(card.text(), encoding="utf-8")
 
 
-def update_card(path: str | os.PathLike, **changes: object) -> None:
+def update_card(path: str | os.PathLike, **changes: Any) -> None:
     """Change fields of the card beside a weights file, the measured results say."""
     path = Path(path).with_suffix(".json")
     card = replace(read_card(path), **changes)

@@ -31,7 +31,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Conv3d(channels_in, channels_out, 1)
         if not groups:
             # Without group norm a deep sum of branches grows; starting each at zero keeps it trainable.
-            nn.init.zeros_(self.second[-1].weight)
+            nn.init.zeros_(self.second[-1].get_parameter("weight"))
 
     @staticmethod
     def _half(channels_in: int, channels_out: int, groups: int | None, dropout: float) -> nn.Sequential:
@@ -152,7 +152,7 @@ class CryoSAMU(nn.Module):
         x = self.head(to_depth(x, self.space_to_depth))
         skips = [x]
         for level, stage in enumerate(self.encoder):
-            for step in stage:
+            for step in stage.children():
                 x = step(x)
                 skips.append(x)
             if level < LEVELS - 1:
@@ -160,7 +160,7 @@ class CryoSAMU(nn.Module):
                 skips.append(x)
         x = self.after(self.cross(self.before(x), embedding))
         for stage, up in zip(self.decoder, self.up, strict=True):
-            for step in stage:
+            for step in stage.children():
                 x = step(torch.cat([x, skips.pop()], dim=1))
             x = up(x)
         return x

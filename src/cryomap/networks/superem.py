@@ -37,8 +37,8 @@ class ResidualBlock(nn.Module):
         self.relu2 = nn.PReLU()
         if norm == "none":
             # Without normalisation a deep sum of branches grows; starting each at zero keeps it trainable.
-            nn.init.zeros_(self.conv2.weight)
-            nn.init.zeros_(self.conv2.bias)
+            for parameter in self.conv2.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, z, y, x) to the same shape."""
@@ -85,7 +85,7 @@ class Generator(nn.Module):
         self.tail = nn.Sequential(nn.Conv3d(channels, last, 3, padding=1), nn.PReLU())
         self.project = nn.Sequential(nn.Conv3d(last // voxels, 1, 3, padding=1), nn.PReLU(init=1.0))
         # Training starts from almost empty density, as most of a map is, not from 0.5 everywhere.
-        nn.init.constant_(self.project[0].bias, -1.5)
+        nn.init.constant_(self.project.get_parameter("0.bias"), -1.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 1, z, y, x) to (n, 1, z, y, x)."""

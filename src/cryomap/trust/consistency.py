@@ -155,13 +155,13 @@ def expected_spread(
         if len(one):
             powers.append(np.mean(density[owner == index] ** 2, dtype=np.float64))
             variances.append((MAD_TO_SIGMA * np.median(np.abs(one - np.median(one)))) ** 2)
-    powers, variances = np.array(powers), np.maximum(variances, 1e-12 * observed[dense].var())
-    design = np.stack([np.ones_like(powers), powers], axis=1) / variances[:, None]
-    a, g = np.linalg.lstsq(design, np.ones_like(variances), rcond=None)[0]
-    least = max(noise**2, variances.min() / 2)
+    spread = np.maximum(variances, 1e-12 * observed[dense].var())
+    design = np.stack([np.ones(len(powers)), np.array(powers)], axis=1) / spread[:, None]
+    a, g = np.linalg.lstsq(design, np.ones_like(spread), rcond=None)[0]
+    least = max(noise**2, spread.min() / 2)
     if a < least:
         a = least
-        g = np.median((variances - a) / np.maximum(powers, 1e-30))
+        g = np.median((spread - a) / np.maximum(powers, 1e-30))
     return np.sqrt(a + max(g, 0.0) * explained.clip(0) ** 2).astype(np.float32)
 
 
@@ -223,7 +223,9 @@ def local_correlation(comparison: Comparison) -> np.ndarray:
         return window_mean(values, c.grid, width) / weight
 
     noise = np.float32(max(c.noise, 1e-3 * c.level, 1e-30)) ** 2
-    correlation = windowed_correlation(c.observed, c.explained, mean, (0.01 * noise, 0.25 * noise))
+    correlation = windowed_correlation(
+        c.observed, c.explained, mean, (float(0.01 * noise), float(0.25 * noise))
+    )
     return np.where(c.inside, correlation, 0)
 
 

@@ -128,7 +128,7 @@ def local_agreement(first: DensityMap, second: DensityMap, level: float) -> Dens
         return window_mean(values, grid, WINDOW)
 
     shown = mean(((a > level) | (b > level)).astype(np.float32)) > 0.01
-    floor = np.float32(1e-3 * level) ** 2
+    floor = float(np.float32(1e-3 * level) ** 2)
     values = np.where(shown, windowed_correlation(a, b, mean, (floor, floor)), 0)
     return DensityMap(values, grid, "agreement of the halves")
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..atoms import AtomicModel
 from ..density import DensityMap
 from ..enhancement.contour import default_contour, noise_ceiling
+from ..grid import three_ints
 from .consistency import bring_to_grid, compare, local_correlation
 from .lost import Region, invented_regions, lost_regions, threshold
 from .names import name_regions
@@ -123,10 +124,11 @@ def _part_with_density(
         low.append(max(0, int(first) - int(margin[axis])))
         high.append(min(shown.shape[axis], int(last) + 1 + int(margin[axis])))
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    grid = before.grid.cropped(tuple(low), tuple(b - a for a, b in zip(low, high, strict=True)))
+    start = three_ints(low)
+    grid = before.grid.cropped(start, three_ints(b - a for a, b in zip(low, high, strict=True)))
     return (
         replace(before, values=before.values[box], grid=grid),
-        tuple(low),
+        start,
         replace(result, values=result.values[box], grid=grid),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from ..grid import three_floats
 from .consistency import Comparison
 from .noise import significance
 
@@ -156,7 +157,7 @@ def _region(
     weights = difference[at].astype(np.float64)
     center = c.grid.to_xyz(np.average(voxels[:, ::-1], axis=0, weights=weights))
     return Region(
-        center=tuple(map(float, center)),
+        center=three_floats(center),
         volume=len(voxels) * c.grid.voxel_volume,
         peak_sigma=peak,
         share=float(min(1.0, weights.sum() / whole[at].sum(dtype=np.float64))),

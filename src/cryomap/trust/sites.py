@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..atoms import AtomicModel
-from ..grid import Grid
+from ..grid import Grid, three_ints
 from ..metrics.classes import SINGLE_KINDS
 from ..metrics.masks import spheres
 
@@ -30,7 +30,7 @@ def near_sites(sites: np.ndarray, grid: Grid) -> np.ndarray:
     """
     reach = max(REACH, max(grid.step))
     pad = int(np.ceil(reach / min(grid.step))) + 1  # spheres come in again on the other side of their box
-    wide = grid.cropped((-pad,) * 3, tuple(n + 2 * pad for n in grid.shape))
+    wide = grid.cropped((-pad,) * 3, three_ints(n + 2 * pad for n in grid.shape))
     indices = wide.to_indices(sites)
     inside = ((indices >= 0) & (indices <= np.array(wide.size) - 1)).all(axis=1)
     return spheres(sites[inside], reach, wide)[pad:-pad, pad:-pad, pad:-pad]
