@@ -23,6 +23,7 @@ from cryomap.enhancement.contour import default_contour
 from cryomap.enhancement.methods import Method, load_method
 from cryomap.enhancement.run import enhance
 from cryomap.enhancement.trusted import enhance_trusted
+from cryomap.job import Options
 from cryomap.metrics.qscore import q_scores
 from simulation.randomness import uniform
 from simulation.structures import is_held_out
@@ -75,7 +76,7 @@ def one_complex(path: Path, method: Method, options: argparse.Namespace) -> list
 
 def _enhanced(density: DensityMap, method: Method, level: float, keep: bool, resolution: float) -> DensityMap:
     if keep:
-        return enhance_trusted(density, method, level, resolution=resolution, keep=True).result
+        return enhance_trusted(density, method, Options(level=level, resolution=resolution, keep_lost=True)).result
     return enhance(density, method, level)[0]
 
 

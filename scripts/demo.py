@@ -25,6 +25,7 @@ from cryomap.enhancement.contour import level_for_volume  # noqa: E402
 from cryomap.enhancement.methods import load_method  # noqa: E402
 from cryomap.enhancement.trusted import enhance_trusted  # noqa: E402
 from cryomap.errors import InputError  # noqa: E402
+from cryomap.job import Options  # noqa: E402
 from cryomap.metrics.assess import assess  # noqa: E402
 from cryomap.metrics.results import Assessment, MapScores  # noqa: E402
 from cryomap.networks.card import BUNDLED  # noqa: E402
@@ -81,7 +82,7 @@ def run_method(name: str, given: DensityMap, model: AtomicModel, options: argpar
     begun = time.monotonic()
     method = load_method(name, options.weights / f"{name}.safetensors")
     level = level_for_volume(given.values, ATOM_VOLUME * len(model), given.grid.voxel_volume)
-    done = enhance_trusted(given, method, level, resolution=resolution, model=model)
+    done = enhance_trusted(given, method, Options(level=level, resolution=resolution), model=model)
     result, report = done.result, done.report
     write_map(given, options.output / f"{name}_input.mrc")
     write_map(result, options.output / f"{name}_output.mrc")

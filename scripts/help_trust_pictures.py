@@ -6,6 +6,7 @@ Enhances the map, erases the density of LIGAND (/A:501, say) from the result on 
 reported then.
 """
 
+import json
 import sys
 import tempfile
 from dataclasses import replace
@@ -35,21 +36,24 @@ def erase(density, model, ligand):
 
 def judged(session, given, model, resolution, ligand):
     """Enhance, erase, and open what the engine says of it: the result and its group."""
+    from chimerax.map_enhance.cryomap.enhancement.report import Report
     from chimerax.map_enhance.cryomap.trust.judgement import judge
-    from chimerax.map_enhance.enhance.job_files import Answer, EnhanceSettings
+    from chimerax.map_enhance.cryomap.typed_json import from_plain
+    from chimerax.map_enhance.enhance.job_files import Answer, Wanted
     from chimerax.map_enhance.enhance.open_trust import open_trust
     from chimerax.map_enhance.scene.models import atomic_model, density_map
     from chimerax.map_enhance.scene.volumes import contour_level
 
-    (result,) = run(session, f"enhance {given.atomspec} resolution {resolution}")
+    made = run(session, f"enhance {given.atomspec} resolution {resolution}", return_json=True)
+    (result,), (told,) = made.python_value, json.loads(made.json_value)["maps"]
     before, after = (density_map(volume, given.scene_position) for volume in (given, result))
     after = erase(after, atomic_model(model.atoms, given.scene_position)[0], ligand)
     result.data.array[:] = after.values
     result.data.values_changed()
     trust = judge(before, after, level=contour_level(given), resolution=float(resolution))
-    extras = {"support": trust.support.values, "regions": trust.region_voxels()}
-    answer = Answer(after.values, after.grid, {"trust": trust.to_dict()}, extras, before.grid)
-    return result, open_trust(session, result, answer, EnhanceSettings(color_by="support"))
+    report = from_plain(Report, {**told["report"], "trust": None}, "report")
+    answer = Answer(replace(report, trust=trust), after.values)
+    return result, open_trust(session, result, answer, Wanted(color_by="support"))
 
 
 def save_views(session, given, model, result, group):

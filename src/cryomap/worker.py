@@ -1,49 +1,48 @@
-"""The worker process: enhances the maps of a job file and reports in JSON lines on standard output.
+"""The worker process: enhances the maps of a job file and answers in lines of JSON on standard output.
 
-`PYTHON -m cryomap.worker JOB.json`, started by the ChimeraX side, which has no torch of its own. The job:
-
-    {"maps": [{"name": ..., "values": "x.npy" (z, y, x), "step", "origin", "cell_angles", "rotation": as in Grid,
-               "output": "y.npy", "level": number or null, "resolution": A or null,
-               "mask": "m.npy" (same grid) or null, "sites": "s.npy" or null}, ...],
-     "method": "superem", "cryosamu" or null, "weights": path or null, "device": "auto", "cpu", "cuda" or "mps",
-     "grid_spacing": A or null, "keep_lost": true or false (default), "samples": N (default 1),
-     "agreement": "a.npy" or null (default)}
-
-"sites" are the x, y, z in A (n, 3) of atoms of ligands and ions, where a loss is looked for first.
-
-A map of the job may name three more files: "support" for the local correlation with the input (on the input's grid),
-"deviation" for the standard deviation of the samples (on the result's grid), and "regions" for the voxels of what was
-lost or invented: int32 (n, 4), the number of the region in the report's list, from 1, negative for an invented
-one, and z, y, x on the input's grid.
-
-With "agreement" the maps are two half maps and their mean; the event "halves" tells how far the enhanced halves
-agree, after the file with their local correlation (on the first result's grid) was written.
-
-Each line is one object whose "event" is log, device, progress, result, halves, error or, last, done. The exit code is 0
-if every map worked, 2 for bad input, 1 otherwise. A signal ends it at once: outputs appear by renaming only.
+`PYTHON -m cryomap.worker JOB.json`, started by the ChimeraX side, which has no torch of its own. The file holds a
+`Job`, each line is an `Event`, the last one `Done`. The exit code is 0 if every map worked, 2 for bad input, 1
+otherwise. A signal ends it at once: outputs appear by renaming only.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .density import DensityMap
 from .errors import InputError
-from .grid import Grid
+from .job import (
+    Device,
+    Done,
+    Event,
+    Failure,
+    HalvesResult,
+    Job,
+    Log,
+    MapInput,
+    Progress,
+    Result,
+    event_line,
+    read_job,
+)
 from .replacing import replacing
 
 if TYPE_CHECKING:
+    from .enhancement.methods import Method
     from .enhancement.trusted import Enhanced
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
+
+Emit = Callable[[Event], None]
 
 
 def main(job_path: str) -> int:
@@ -52,8 +51,8 @@ def main(job_path: str) -> int:
     lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    def emit(event: str, **content: Any) -> None:
-        print(json.dumps({"event": event, **content}), file=lines, flush=True)
+    def emit(event: Event) -> None:
+        print(event_line(event), file=lines, flush=True)
 
     handler = _LineHandler(emit)
     # The report says it better.
@@ -62,146 +61,115 @@ def main(job_path: str) -> int:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        job = _read_job(job_path)
-        halves: list[Enhanced] | None = [] if job.get("agreement") else None
-        codes = [_run_map(job, index, emit, halves) for index in range(len(job["maps"]))]
-        code = max(codes, key=(OK, BAD_INPUT, FAILED).index)
-        if halves and code == OK:
-            _compare_halves(job, halves, emit)
+        code = run(read_job(Path(job_path)), emit)
     except Exception as error:
         code = _report_failure(error, None, emit)
     finally:
         logger.removeHandler(handler)
-    emit("done")
+    emit(Done())
     return code
 
 
 class _LineHandler(logging.Handler):
     """Turns log records into log events."""
 
-    def __init__(self, emit):
+    def __init__(self, emit: Emit):
         super().__init__(logging.INFO)
         self._emit = emit
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._emit("log", message=record.getMessage())
+        self._emit(Log(record.getMessage()))
 
 
-def _read_job(path: str) -> dict[str, Any]:
-    try:
-        job = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not job["maps"]:
-            raise InputError(f"{path}: no maps in the job")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a job file ({error!r})") from None
-    return job
+def run(job: Job, emit: Emit) -> int:
+    """Enhance the maps of a job; returns the exit code.
+
+    Raises:
+        InputError: the options can't be used, or the half maps aren't two of one reconstruction.
+    """
+    from .enhancement.methods import load
+
+    method = load(job.options)
+    predictor = method.predictor
+    emit(Device(predictor.device.type, str(predictor.precision).removeprefix("torch.")))
+    if job.options.half_maps:
+        _run_halves(job, method, emit)
+        return OK
+    codes = [OK]
+    for index, given in enumerate(job.maps):
+        try:
+            _enhance(_read(given, given.values, given.name), job, index, given, method, emit)
+        except Exception as error:
+            codes.append(_report_failure(error, index, emit))
+    return max(codes, key=(OK, BAD_INPUT, FAILED).index)
 
 
-def _run_map(job: dict[str, Any], index: int, emit, keep: list[Enhanced] | None) -> int:
-    """Enhance a map; what came out is appended to `keep` if that is a list."""
-    try:
-        done = _enhance_map(job, index, emit)
-    except Exception as error:
-        return _report_failure(error, index, emit)
-    if keep is not None:
-        keep.append(done)
-    return OK
-
-
-def _report_failure(error: Exception, index: int | None, emit) -> int:
-    kind = {InputError: "input", MemoryError: "memory"}.get(type(error), "internal")
+def _report_failure(error: Exception, index: int | None, emit: Emit) -> int:
+    kind = next(
+        (k for t, k in ((InputError, "input"), (MemoryError, "memory")) if isinstance(error, t)), "internal"
+    )
     if kind == "internal":
         traceback.print_exc()
-    emit("error", map=index, message=str(error) or repr(error), kind=kind)
+    emit(Failure(str(error) or repr(error), kind, index))
     return BAD_INPUT if kind == "input" else FAILED
 
 
-def _enhance_map(job: dict[str, Any], index: int, emit) -> Enhanced:
+def _run_halves(job: Job, method: Method, emit: Emit) -> None:
+    from .enhancement.halves import enhance_halves
+
+    numbers = iter(range(3))
+
+    def enhance(density: DensityMap) -> Enhanced:
+        return _enhance(density, job, next(numbers), job.maps[0], method, emit)
+
+    halves = (_read(given, given.values, given.name) for given in job.maps)
+    _, comparison = enhance_halves(*halves, enhance)
+    agreement, output = comparison.agreement, str(Path(job.folder, "agreement.npy"))
+    _save(output, agreement.values)
+    emit(HalvesResult(comparison, agreement.grid, output))
+
+
+def _enhance(
+    density: DensityMap, job: Job, index: int, given: MapInput, method: Method, emit: Emit
+) -> Enhanced:
+    """Enhance a map with the level, the mask and the sites of an input, write what came of it, and tell."""
     from .enhancement.trusted import enhance_trusted
 
-    task = job["maps"][index]
-    density = _read_values(task, "values")
-    mask = _read_values(task, "mask") if task.get("mask") else None
-    sites = np.load(task["sites"]) if task.get("sites") else None
-    method = _method(job, task.get("resolution"), emit)
-
     def progress(done: int, total: int, seconds_left: float) -> None:
-        emit("progress", map=index, done=done, total=total, seconds_left=round(seconds_left, 1))
+        emit(Progress(index, done, total, round(seconds_left, 1)))
 
+    level = job.options.level if given.level is None else given.level
     done = enhance_trusted(
         density,
         method,
-        task.get("level"),
-        mask,
-        job.get("grid_spacing"),
-        progress,
-        resolution=task.get("resolution"),
-        keep=bool(job.get("keep_lost")),
-        samples=job.get("samples") or 1,
-        sites=sites,
+        replace(job.options, level=level),
+        mask=_read(given, given.mask, f"mask of {given.name}") if given.mask else None,
+        sites=np.load(given.sites) if given.sites else None,
+        progress=progress,
     )
-    _save(task["output"], done.result.values)
-    more = {"deviation": done.deviation and done.deviation.values}
-    if done.trust is not None:
-        more |= {"support": done.trust.support.values, "regions": done.trust.region_voxels()}
-    for key, extra in more.items():
-        if extra is not None and task.get(key):
-            _save(task[key], extra)
-    grid, facts = vars(done.result.grid), done.to_dict()
-    emit("result", map=index, output=task["output"], grid=grid, report=facts)
+    arrays = {"output": done.result.values, "deviation": done.deviation and done.deviation.values}
+    if (trust := done.report.trust) is not None:
+        arrays["regions"] = trust.region_voxels()
+        arrays["support"] = trust.support.values if job.support else None
+    files = {
+        key: str(Path(job.folder, f"{index}_{key}.npy")) for key, array in arrays.items() if array is not None
+    }
+    for key, path in files.items():
+        _save(path, arrays[key])
+    emit(Result(index, done.report, **files))
     return done
 
 
-def _compare_halves(job: dict[str, Any], done: list[Enhanced], emit) -> None:
-    from .trust.halves import compare_halves
-
-    first, second, together = done
-    inputs = tuple(_read_values(task, "values") for task in job["maps"][:2])
-    found = compare_halves(inputs, (first.result, second.result), level=together.report.contour_out)
-    _save(job["agreement"], found.agreement.values)
-    emit("halves", output=job["agreement"], grid=vars(found.agreement.grid), report=found.to_dict())
-
-
-def _read_values(task: dict[str, Any], key: str) -> DensityMap:
+def _read(given: MapInput, path: str, name: str) -> DensityMap:
     try:
-        values = np.load(task[key], mmap_mode="r")
+        values = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{task['name']}: {task[key]} can't be read ({error})") from None
-    if values.ndim != 3:
-        raise InputError(f"{task['name']}: an array of {values.ndim} dimensions, not a map")
-    grid = Grid(
-        values.shape,
-        tuple(task["step"]),
-        tuple(task["origin"]),
-        tuple(task["cell_angles"]),
-        tuple(map(tuple, task["rotation"])),
-    )
-    name = task["name"] if key == "values" else f"mask of {task['name']}"
-    return DensityMap(np.asarray(values, np.float32), grid, name)
-
-
-_methods: dict[str | None, Any] = {}
-
-
-def _method(job: dict[str, Any], resolution: float | None, emit):
-    """The method for a map of that resolution; each one's weights are loaded once."""
-    from .enhancement.check import require_resolution
-    from .enhancement.methods import choose_method, load_method
-
-    name, weights = job.get("method"), job.get("weights")
-    if resolution is not None:
-        require_resolution(resolution)
-    if name is None and weights is None:
-        name, reason = choose_method(resolution)
-        emit("log", message=reason)
-    if name not in _methods:
-        method = _methods[name] = load_method(name, weights, job.get("device") or "auto")
-        predictor = method.predictor
-        precision = str(predictor.precision).removeprefix("torch.")
-        emit("device", device=predictor.device.type, precision=precision)
-    return _methods[name]
+        raise InputError(f"{name}: {path} can't be read ({error})") from None
+    if values.shape != given.grid.shape:
+        raise InputError(
+            f"{name}: an array of shape {values.shape}, not that of its grid, {given.grid.shape}"
+        )
+    return DensityMap(np.asarray(values, np.float32), given.grid, name)
 
 
 def _save(path: str, values: np.ndarray) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chimerax.core.commands import (
+    Annotation,
     BoolArg,
     Bounded,
     CmdDesc,
@@ -16,7 +17,6 @@ from chimerax.core.commands import (
     JSONResult,
     ModelIdArg,
     OpenFileNameArg,
-    PositiveFloatArg,
     StringArg,
     register,
 )
@@ -26,78 +26,55 @@ from chimerax.core.session import Session
 from chimerax.core.toolshed import CommandInfo
 from chimerax.map import MapArg, MapsArg, Volume
 
+from ..cryomap.errors import InputError
+from ..cryomap.job import OPTIONS, Option, Options
+from ..cryomap.typed_json import to_plain
 from ..runtime.background import BackgroundTask, should_block
 
 if TYPE_CHECKING:
-    from .job import EnhanceJob
+    from .job import Opened
 
 
 def enhance(
     session: Session,
     volumes: list[Volume],
-    method: str | None = None,
-    resolution: float | None = None,
-    level: float | None = None,
-    weights: str | None = None,
-    device: str = "auto",
-    grid_spacing: float | None = None,
+    *,
     mask: Volume | None = None,
     model_id: tuple[int, ...] | None = None,
     hide_input: bool = True,
-    keep_lost: bool = False,
-    samples: int = 1,
     color_by: str | None = None,
-    half_maps: bool = False,
     block: bool | None = None,
     return_json: bool = False,
+    **options: Any,
 ) -> list[Volume] | BackgroundTask | JSONResult:
     """Make better maps with a neural network.
 
     Args:
         session: the session.
-        volumes: the maps; each gives a new one.
-        method: "superem" or "cryosamu"; by default the engine chooses by the resolution.
-        resolution: of the maps, in A.
-        level: contour level of the inputs; by default the one each is shown at.
-        weights: a file of network weights instead of the bundled ones.
-        device: "auto", "cpu", "cuda" or "mps".
-        grid_spacing: voxel size of the result in A.
+        volumes: the maps; each gives a new one, of two half maps (half_maps true) their mean does.
         mask: enhance only inside this map's contour.
         model_id: number of the result; of the group of results if there are several.
         hide_input: whether to hide the maps.
-        keep_lost: fill density that the network lost from the input.
-        samples: orientations to enhance each map in; with more than one the result is the mean.
         color_by: color the result's surface by "support", or enhanced half maps by their "agreement".
-        half_maps: the two maps are half maps: enhance both, and their mean, which is the result.
         block: wait for the result; by default in scripts and where there's no window.
         return_json: wrap the result for REST.
+        **options: those of the engine, see `cryomap.job.Options`; the level is by default the one each map is shown at.
 
     Returns:
         The new maps, or the running `EnhanceJob` if it isn't waited for.
     """
     from .job import EnhanceJob
-    from .job_files import EnhanceSettings
+    from .job_files import Wanted
 
     if not volumes:
         raise UserError("enhance: no maps given; open a map first, or see its number in the Models panel")
-    if color_by == "agreement" and not half_maps:
+    try:
+        wanted = Wanted(Options(**options), mask, model_id, hide_input, color_by)
+    except InputError as error:
+        raise UserError(f"enhance: {error}") from None
+    if color_by == "agreement" and not wanted.options.half_maps:
         raise UserError("enhance: colorBy agreement goes with halfMaps true")
-    settings = EnhanceSettings(
-        method=method,
-        resolution=resolution,
-        level=level,
-        weights=weights,
-        device=device,
-        grid_spacing=grid_spacing,
-        mask=mask,
-        model_id=model_id,
-        hide_input=hide_input,
-        keep_lost=keep_lost,
-        samples=samples,
-        color_by=color_by,
-        half_maps=half_maps,
-    )
-    job = EnhanceJob(session, volumes, settings)
+    job = EnhanceJob(session, volumes, wanted)
     wait = should_block(session, block)
     job.begin(wait)
     answer = job.results if wait else job
@@ -105,19 +82,17 @@ def enhance(
         return answer
     if not wait:
         return JSONResult(json.dumps({"task": job.id}), answer)
-    made = [_told(job, volume) for volume in job.results]
-    halves = {} if job.halves is None else {"halves": job.halves}
-    return JSONResult(json.dumps({"maps": made, **halves}), answer)
+    halves = {} if job.halves is None else {"halves": to_plain(job.halves)}
+    return JSONResult(json.dumps({"maps": [_told(opened) for opened in job.opened], **halves}), answer)
 
 
-def _told(job: EnhanceJob, volume: Volume) -> dict:
+def _told(opened: Opened) -> dict[str, Any]:
     """A result for REST: its report, whose "trust" names the residues, and the group of its markers and maps."""
-    group = job.trust.get(volume)
     return {
-        "id": volume.id_string,
-        "name": volume.name,
-        "report": job.reports[volume],
-        "trust_id": None if group is None else group.id_string,
+        "id": opened.volume.id_string,
+        "name": opened.volume.name,
+        "report": to_plain(opened.report),
+        "trust_id": None if opened.group is None else opened.group.id_string,
     }
 
 
@@ -188,25 +163,27 @@ def enhance_info(session: Session) -> dict:
 
 
 def _enhance_description() -> CmdDesc:
-    return CmdDesc(
-        required=[("volumes", MapsArg)],
-        keyword=[
-            ("method", EnumOf(("superem", "cryosamu"))),
-            ("resolution", PositiveFloatArg),
-            ("level", FloatArg),
-            ("weights", OpenFileNameArg),
-            ("device", EnumOf(("auto", "cpu", "cuda", "mps"))),
-            ("grid_spacing", Bounded(FloatArg, min=0.2, max=10, name="a voxel size from 0.2 to 10")),
-            ("mask", MapArg),
-            ("model_id", ModelIdArg),
-            ("hide_input", BoolArg),
-            ("keep_lost", BoolArg),
-            ("samples", Bounded(IntArg, min=1, max=24, name="a number of orientations from 1 to 24")),
-            ("color_by", EnumOf(("support", "agreement"))),
-            ("half_maps", BoolArg),
-            ("block", BoolArg),
-        ],
-    )
+    own = [
+        ("mask", MapArg),
+        ("model_id", ModelIdArg),
+        ("hide_input", BoolArg),
+        ("color_by", EnumOf(("support", "agreement"))),
+        ("block", BoolArg),
+    ]
+    engine = [(option.name, _annotation(option)) for option in OPTIONS if option.in_chimerax]
+    return CmdDesc(required=[("volumes", MapsArg)], keyword=[*engine, *own])
+
+
+def _annotation(option: Option) -> Annotation:
+    if option.choices:
+        return EnumOf(option.choices)
+    if option.is_file:
+        return OpenFileNameArg
+    kind = {bool: BoolArg, int: IntArg, float: FloatArg, str: StringArg}[option.kind]
+    if option.bounds is None:
+        return kind
+    low, high = option.bounds
+    return Bounded(kind, min=low, max=high, name=f"a number from {low:g} to {high:g}")
 
 
 def _install_description() -> CmdDesc:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chimerax.core.errors import UserError
 from chimerax.core.models import REMOVE_MODELS
 from chimerax.core.session import Session
 from chimerax.map import Volume
 
+from ..cryomap.density import DensityMap
+from ..cryomap.enhancement.report import Report
+from ..cryomap.job import Device, Done, Event, Failure, HalvesResult, Log, Result, read_event
+from ..cryomap.job import Progress as TilesDone
+from ..cryomap.trust.halves import HalvesComparison
 from ..plots.data import halves_plot
 from ..runtime.background import BackgroundTask
 from ..runtime.child_process import ChildProcess, clean_environment
@@ -21,7 +25,7 @@ from ..runtime.engine_python import ENGINE_FOLDER, find_python
 from ..scene import volumes
 from ..trust.html import halves_section, trust_section
 from ..trust.model import TrustModel
-from .job_files import Answer, EnhanceSettings, JobFiles
+from .job_files import Answer, Wanted, read_answer, require_halves, take, write_files
 from .open_trust import Halves, open_trust
 from .table import duration, results_table
 
@@ -43,6 +47,25 @@ class Progress:
     text: str
 
 
+@dataclass
+class Opened:
+    """A result that was opened.
+
+    Attributes:
+        given: the input map; of half maps the first.
+        volume: the new map.
+        answer: what the engine made; None once all of it is opened.
+        report: what the engine says of it, with the residues of the session.
+        group: the models that tell how far it can be trusted, where there is anything to tell.
+    """
+
+    given: Volume
+    volume: Volume
+    answer: Answer | None
+    report: Report
+    group: TrustModel | None = None
+
+
 class EnhanceJob(BackgroundTask):
     """One worker process that enhances one map after another.
 
@@ -50,51 +73,50 @@ class EnhanceJob(BackgroundTask):
 
     Attributes:
         maps: the input maps.
-        results: the new maps, in the order of `maps` but for those that failed; of half maps that of their mean.
-        reports: what the engine says of each result, by Volume.
-        trust: the group of models that belongs to a result, by Volume, where there is one.
-        halves: what the engine says of enhanced half maps.
+        opened: what became of them, in their order but for those that failed.
+        halves: how far enhanced half maps agree.
     """
 
-    def __init__(self, session: Session, maps: Sequence[Volume], settings: EnhanceSettings) -> None:
+    def __init__(self, session: Session, maps: Sequence[Volume], wanted: Wanted) -> None:
         """Write the maps to a temporary folder, for `begin` to start the worker on.
 
         Raises:
             UserError: no Python with torch, a model number that is taken, a mask that misses a map, half
                 maps that aren't two maps on one grid.
         """
-        if settings.half_maps and len(maps) != 2:
-            raise UserError(
-                f"enhance: halfMaps takes the two half maps of one reconstruction, not {len(maps)}"
-            )
         self._python = find_python(session)
-        self._ids = volumes.result_ids(session, settings.model_id, 1 if settings.half_maps else len(maps))
+        self.maps, self.wanted = list(maps), wanted
+        self._names = [volume.name for volume in maps]
+        count = len(maps)
+        if wanted.options.half_maps:
+            require_halves(maps)
+            self._names.append(" + ".join(self._names))
+            count = 1
+        self._ids = volumes.result_ids(session, wanted.model_id, count)
         super().__init__(session, "enhance " + ", ".join(str(v) for v in maps))
         self.triggers.add_trigger("result")
-        self.maps = list(maps)
-        self.settings = settings
-        self.results: list[Volume] = []
-        self.reports: dict[Volume, dict] = {}
-        self.trust: dict[Volume, TrustModel] = {}
-        self.halves: dict | None = None
-        self._answers: dict[Volume, Answer] = {}
-        self._input_of: dict[Volume, Volume] = {}
+        self.opened: list[Opened] = []
+        self.halves: HalvesComparison | None = None
         self._half_answers: list[Answer] = []
-        self._agreement: Halves | None = None
         self._failures: list[str] = []
         self._device = ""
         self._process: ChildProcess | None = None
         self._told = 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="chimerax_enhance_", ignore_cleanup_errors=True)
         try:
-            self._files = JobFiles(self._folder.name, self.maps, settings)
+            self._job = write_files(self._folder.name, self.maps, wanted)
         except BaseException:
             self._folder.cleanup()
             session.tasks.remove(self)
             raise
         self._closed = session.triggers.add_handler(REMOVE_MODELS, self._models_closed)
 
-    def work(self) -> Iterator[dict]:
+    @property
+    def results(self) -> list[Volume]:
+        """The new maps."""
+        return [opened.volume for opened in self.opened]
+
+    def work(self) -> Iterator[Event]:
         """Run the worker and yield its events, in the task's thread."""
         environment = clean_environment(
             PYTHONPATH=str(ENGINE_FOLDER),
@@ -102,8 +124,8 @@ class EnhanceJob(BackgroundTask):
             PYTORCH_ENABLE_MPS_FALLBACK="1",
             **self._python.environment,
         )
-        command = [self._python.path, "-m", "cryomap.worker", str(self._files.path("job.json"))]
-        with open(self._files.path("errors.txt"), "w", encoding="utf-8") as errors:
+        command = [self._python.path, "-m", "cryomap.worker", str(self._job)]
+        with open(self._job.with_name("errors.txt"), "w", encoding="utf-8") as errors:
             try:
                 self._process = process = ChildProcess(
                     command, environment=environment, folder=self._folder.name, errors=errors
@@ -114,15 +136,15 @@ class EnhanceJob(BackgroundTask):
                 process.stop()
             finished = False
             for line in process.lines():
-                event = _parse(line)
+                event = read_event(line)
                 if event is not None:
-                    finished = finished or event["event"] == "done"
+                    finished = finished or isinstance(event, Done)
                     yield event
         if not finished and not self.stopped:
             raise UserError(self._why_it_died(process.exit_code))
 
     def _why_it_died(self, code: int) -> str:
-        errors = self._files.path("errors.txt").read_text(encoding="utf-8", errors="replace").strip()
+        errors = self._job.with_name("errors.txt").read_text(encoding="utf-8", errors="replace").strip()
         last = errors.splitlines()[-1] if errors else ""
         if code == -getattr(signal, "SIGKILL", 9) or "MemoryError" in last:
             return (
@@ -138,30 +160,30 @@ class EnhanceJob(BackgroundTask):
         if self._process is not None:
             self._process.stop()
 
-    def handle(self, event: dict) -> None:
+    def handle(self, event: Event) -> None:
         """Act on one line of the worker."""
-        kind, logger = event["event"], self.session.logger
-        if kind == "progress":
-            self._show_progress(event)
-        elif kind == "result":
-            self._take_result(event)
-        elif kind == "halves":
-            self._take_halves(event)
-        elif kind == "error":
-            self._failures.append(event["message"])
-            if event.get("kind") == "internal":
-                logger.info("enhance: " + event["message"])
-        elif kind == "device":
-            self._device = f" on {event['device'].upper()}, {event['precision']}"
-        elif kind == "log":
-            logger.info("enhance: " + event["message"])
+        match event:
+            case TilesDone():
+                self._show_progress(event)
+            case Result():
+                self._take_result(event)
+            case HalvesResult():
+                agreement = DensityMap(take(event.output), event.grid)
+                self.halves = replace(event.report, agreement=agreement)
+            case Failure():
+                self._failures.append(event.message)
+                if event.kind == "internal":
+                    self.session.logger.info("enhance: " + event.message)
+            case Device():
+                self._device = f" on {event.device.upper()}, {event.precision}"
+            case Log():
+                self.session.logger.info("enhance: " + event.message)
 
-    def _show_progress(self, event: dict) -> None:
-        number, left = event["map"], event.get("seconds_left")
-        names = self._files.names
-        share = event["done"] / max(1, event["total"])
+    def _show_progress(self, event: TilesDone) -> None:
+        number, left, names = event.map, event.seconds_left, self._names
+        share = event.done / max(1, event.total)
         several = f" ({number + 1} of {len(names)})" if len(names) > 1 else ""
-        tiles = f"{event['done']} of {event['total']} tiles"
+        tiles = f"{event.done} of {event.total} tiles"
         text = f"Enhancing {names[number]}{several}{self._device}: {share:.0%}, {tiles}"
         if left:
             text += f", {duration(left)} left"
@@ -172,37 +194,30 @@ class EnhanceJob(BackgroundTask):
         progress = Progress(names[number], (number + share) / len(names), left, text)
         self.triggers.activate_trigger("progress", progress)
 
-    def _take_result(self, event: dict) -> None:
+    def _take_result(self, event: Result) -> None:
         """Open the result; what the halves gave alone is kept until they are compared."""
-        number, answer = event["map"], self._files.read(event)
-        if self.settings.half_maps and number < 2:
+        number, answer, halves = event.map, read_answer(event), self.wanted.options.half_maps
+        if halves and number < 2:
             self._half_answers.append(answer)
             return
-        index = 0 if self.settings.half_maps else number
+        index = 0 if halves else number
         volume, report = self.maps[index], answer.report
         if volume.deleted:
             return
         result = volumes.open_result(
             self.session,
-            f"{self._files.names[number]} {report['method']}",
+            f"{self._names[number]} {report.method}",
             answer.values,
-            answer.grid,
+            report.output_grid,
             volume,
-            report.get("contour_out"),
+            report.contour_out,
             self._ids[index],
         )
-        if self.settings.hide_input:
-            for shown in self.maps if self.settings.half_maps else [volume]:
+        if self.wanted.hide_input:
+            for shown in self.maps if halves else [volume]:
                 shown.display = False
-        self.results.append(result)
-        self.reports[result], self._answers[result] = report, answer
-        self._input_of[result] = volume
+        self.opened.append(Opened(volume, result, answer, report))
         self.triggers.activate_trigger("result", result)
-
-    def _take_halves(self, event: dict) -> None:
-        self.halves = event["report"]
-        values, grid = self._files.read_agreement(event)
-        self._agreement = Halves(self._files.names[:2], self._half_answers, values, grid, self.halves)
 
     def finish(self) -> None:
         """Remove the temporary folder, and tell in the Log what was made and how."""
@@ -210,25 +225,27 @@ class EnhanceJob(BackgroundTask):
         self._folder.cleanup()
         logger = self.session.logger
         logger.status("")
-        results = [result for result in self.results if not result.deleted]
-        if results:
-            logger.info(results_table({result: self.reports[result] for result in results}), is_html=True)
-        for result in results:
-            self._tell_trust(result)
+        there = [opened for opened in self.opened if not opened.volume.deleted]
+        if there:
+            logger.info(results_table([(one.volume, one.report) for one in there]), is_html=True)
+        for opened in there:
+            self._tell_trust(opened)
         if self._failures and self.error is None:
             self.error = UserError("enhance: " + "; ".join(dict.fromkeys(self._failures)))
 
-    def _tell_trust(self, result: Volume) -> None:
+    def _tell_trust(self, opened: Opened) -> None:
         """Open and tell how far a result can be trusted."""
-        answer = self._answers.pop(result)
-        group = open_trust(self.session, result, answer, self.settings, self._agreement)
+        answer, opened.answer = opened.answer, None
+        result, logger = opened.volume, self.session.logger
+        halves = self.halves and Halves(self._names[:2], self._half_answers, self.halves)
+        opened.group = group = open_trust(self.session, result, answer, self.wanted, halves)
         if group is not None:
-            self.trust[result] = group
-        logger = self.session.logger
-        if text := trust_section(result, self._input_of[result], answer.report, group):
+            opened.report = replace(opened.report, trust=group.trust)
+        if text := trust_section(result, opened.given, opened.report.trust, group):
             logger.info(text, is_html=True)
-        if group is not None and self.halves is not None:
-            logger.info(halves_section(group, self.halves), is_html=True)
+        if group is not None and group.halves is not None:
+            self.halves = group.halves
+            logger.info(halves_section(group), is_html=True)
             if self.session.ui.is_gui:
                 from ..plots.tool import show_plots
 
@@ -237,11 +254,3 @@ class EnhanceJob(BackgroundTask):
     def _models_closed(self, _name: str, models: Sequence) -> None:
         if all(volume.deleted or volume in models for volume in self.maps):
             self.terminate()
-
-
-def _parse(line: str) -> dict | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "event" in event else None

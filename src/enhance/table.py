@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from chimerax.core.logger import html_table_params
 from chimerax.map import Volume
 
+from ..cryomap.enhancement.report import Report
+
 _COLUMNS = ("New map", "Method", "Device", "Time", "Tiles run", "Level")
 
 
-def results_table(reports: dict[Volume, dict]) -> str:
+def results_table(results: Sequence[tuple[Volume, Report]]) -> str:
     """HTML table of new maps, each with what the engine reports of it."""
-    rows = "".join(_row(volume, report) for volume, report in reports.items())
+    rows = "".join(_row(volume, report) for volume, report in results)
     titles = "".join(f"<th>{title}</th>" for title in _COLUMNS)
     return f"<table {html_table_params}><tr>{titles}</tr>{rows}</table>"
 
 
-def _row(volume: Volume, report: dict) -> str:
-    number, levels = volume.id_string, [report.get(key) for key in ("contour_out", "contour_in")]
-    weights = f", {escape(Path(report['weights']).name)}" if report.get("weights") else ""
+def _row(volume: Volume, report: Report) -> str:
+    number = volume.id_string
     cells = (
         f'<a href="cxcmd:select #{number}">#{number} {escape(volume.name)}</a>',
-        escape(report["method"]) + weights,
-        f"{escape(report['device'].upper())}, {escape(report['precision'])}",
-        duration(report["seconds"]),
-        f"{report['tiles_run']} of {report['tiles_total']}",
-        "" if None in levels else "{:.4g} (input {:.4g})".format(*levels),
+        f"{escape(report.method)}, {escape(Path(report.weights).name)}",
+        f"{escape(report.device.upper())}, {escape(report.precision)}",
+        duration(report.seconds),
+        f"{report.tiles_run} of {report.tiles_total}",
+        f"{report.contour_out:.4g} (input {report.contour_in:.4g})",
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..cryomap.metrics.results import Assessment, MapScores
+from ..cryomap.trust.judgement import Trust
+from ..cryomap.trust.lost import Region
 
 
 @dataclass(frozen=True)
@@ -151,26 +153,26 @@ def _cubes(report: Assessment) -> Iterator[Row]:
         yield Row("improved cubes (%)", (None, *percent), digits=1)
 
 
-def trust_groups(trust: dict) -> list[Group]:
+def trust_groups(trust: Trust) -> list[Group]:
     """What was lost and invented, in the engine's words: the share of the density that input and result have."""
     found = [
         Group(
             "Lost density: share that is left",
-            [_region("lost", *item) for item in enumerate(trust["lost"], 1)],
+            [_region("lost", *item) for item in enumerate(trust.lost, 1)],
         ),
         Group(
             "Invented density: share that was there",
-            [_region("invented", *item) for item in enumerate(trust["invented"], 1)],
+            [_region("invented", *item) for item in enumerate(trust.invented, 1)],
         ),
     ]
     return [group for group in found if group.rows]
 
 
-def _region(kind: str, number: int, region: dict) -> Row:
-    spec, _, name = region.get("nearest", "").rpartition(" ")
-    near = f"{name} {spec}" if spec else ", ".join(f"{x:.0f}" for x in region["center"])
-    label = f"{number}: {near}, {region['volume']:.0f} Å³, {region['peak_sigma']:.1f} σ"
-    rest = 1 - region["share"]
+def _region(kind: str, number: int, region: Region) -> Row:
+    spec, _, name = region.nearest.rpartition(" ")
+    near = f"{name} {spec}" if spec else ", ".join(f"{x:.0f}" for x in region.center)
+    label = f"{number}: {near}, {region.volume:.0f} Å³, {region.peak_sigma:.1f} σ"
+    rest = 1 - region.share
     values = (1.0, rest) if kind == "lost" else (rest, 1.0)
     return Row(label, values, digits=2, marks=(kind,), region=(kind, number))
 

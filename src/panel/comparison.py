@@ -133,7 +133,7 @@ class ComparisonBox(QWidget):
         """What was lost and invented, if the pair is a result and its input's."""
         pair = self._pair()
         group = None if pair is None else trust_of(self._session, pair[1])
-        return [] if group is None else trust_groups(group.facts)
+        return [] if group is None or group.trust is None else trust_groups(group.trust)
 
     def command(self) -> str:
         """The command `mapcc` with what is chosen.

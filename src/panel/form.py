@@ -10,8 +10,9 @@ from chimerax.ui.widgets import CollapsiblePanel, EntriesRow, ModelMenuButton
 from Qt.QtCore import QTimer
 from Qt.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-METHODS = ("automatic", "superem", "cryosamu")
-DEVICES = ("auto", "cpu", "cuda", "mps")
+from ..cryomap.job import DEVICES, METHODS, OPTIONS, Option
+
+AUTOMATIC = "automatic"  # the method
 
 
 def advice(resolution: float | None) -> str:
@@ -68,7 +69,9 @@ class EnhanceForm(QWidget):
             autoselect_single_item=False,
             **maps,
         )
-        row = EntriesRow(self, "Method", METHODS, "  Only inside the contour of", self.mask_menu)
+        row = EntriesRow(
+            self, "Method", (AUTOMATIC, *METHODS), "  Only inside the contour of", self.mask_menu
+        )
         self.method = row.values[0]
         self._advice = Line()
         self._advice.setStyleSheet("color: gray")
@@ -84,14 +87,16 @@ class EnhanceForm(QWidget):
         row = EntriesRow(area, "Calculate on", DEVICES, "   ", True, "Hide the input map when done")
         self.device, self.hide_input = row.values
         (self.level,) = EntriesRow(area, "Contour level of the input", 0.0, "(blank: as shown)").values
-        (self.spacing,) = EntriesRow(area, "Voxel size of the result", 0.0, "Å (blank: the method's)").values
+        (self.grid_spacing,) = EntriesRow(
+            area, "Voxel size of the result", 0.0, "Å (blank: the method's)"
+        ).values
         row = EntriesRow(area, False, "Fill lost density from the input", "   ", False, "Color by support")
         self.keep_lost, self.color_by_support = row.values
         row.frame.setToolTip(
             "Support: how well the result agrees with the input, place by place; lost density is listed either way"
         )
         (self.samples,) = EntriesRow(area, "Deviation over", 0, "orientations (blank: none)").values
-        self.level.value = self.spacing.value = self.samples.value = None
+        self.level.value = self.grid_spacing.value = self.samples.value = None
         self.weights, *_ = EntriesRow(area, "Weights file", "", ("Browse...", self._browse)).values
         self.weights.pixel_width = 170
 
@@ -121,41 +126,24 @@ class EnhanceForm(QWidget):
         if volume is None:
             raise UserError("Choose the map to enhance.")
         parts = [f"enhance {volume.atomspec}"]
-        if self.method.value != METHODS[0]:
-            parts.append(f"method {self.method.value}")
-        parts += _number("resolution", self.resolution) + _number("level", self.level)
-        if self.weights.value.strip():
-            parts.append(f"weights {quote_path_if_necessary(self.weights.value.strip())}")
-        if self.device.value != DEVICES[0]:
-            parts.append(f"device {self.device.value}")
-        parts += _number("gridSpacing", self.spacing)
+        for option in OPTIONS:
+            if option.name in vars(self):
+                parts += _argument(option, getattr(self, option.name))
         if self.mask_menu.value is not None:
             parts.append(f"mask {self.mask_menu.value.atomspec}")
         if not self.hide_input.value:
             parts.append("hideInput false")
-        if self.keep_lost.value:
-            parts.append("keepLost true")
-        parts += _number("samples", self.samples)
         if self.color_by_support.value:
             parts.append("colorBy support")
         return " ".join(parts)
 
-    _KEPT = (
-        "resolution",
-        "method",
-        "device",
-        "level",
-        "spacing",
-        "weights",
-        "hide_input",
-        "keep_lost",
-        "samples",
-        "color_by_support",
-    )
+    def _kept(self) -> list[str]:
+        names = (*(option.name for option in OPTIONS), "hide_input", "color_by_support")
+        return [name for name in names if name in vars(self)]
 
     def snapshot(self) -> dict:
         """What a session keeps."""
-        entries = {name: entry_value(getattr(self, name)) for name in self._KEPT}
+        entries = {name: entry_value(getattr(self, name)) for name in self._kept()}
         return {
             **entries,
             "map": self.map_menu.value,
@@ -165,7 +153,7 @@ class EnhanceForm(QWidget):
 
     def restore(self, data: dict) -> None:
         """Set the inputs from `snapshot`."""
-        for name in self._KEPT:
+        for name in self._kept():
             if name in data:
                 getattr(self, name).value = data[name]
         self.map_menu.value, self.mask_menu.value = data["map"], data["mask"]
@@ -180,12 +168,19 @@ def entry_value(entry):
         return None
 
 
-def _number(keyword: str, entry) -> list[str]:
-    """The keyword with an entry's number; nothing for a blank entry."""
-    text = entry.widget.text().strip()
-    if not text:
-        return []
+def _argument(option: Option, entry) -> list[str]:
+    """An entry's value as an argument of the command; nothing for a blank one or the default."""
+    first, *others = option.name.split("_")
+    keyword = first + "".join(word.capitalize() for word in others)
     value = entry_value(entry)
-    if value is None:
-        raise UserError(f"{keyword}: “{text}” is not a number.")
-    return [f"{keyword} {value:g}"]
+    if option.kind in (int, float):
+        text = entry.widget.text().strip()
+        if text and value is None:
+            raise UserError(f"{keyword}: “{text}” is not a number.")
+        return [f"{keyword} {value:g}"] if text else []
+    if option.kind is bool:
+        return [] if value == option.default else [f"{keyword} {str(value).lower()}"]
+    value = value.strip()
+    if value in ("", AUTOMATIC, option.default):
+        return []
+    return [f"{keyword} {quote_path_if_necessary(value) if option.is_file else value}"]

@@ -11,6 +11,7 @@ from chimerax.map import Volume
 
 from ..cryomap.metrics.plots import FscCurve, fsc_curves
 from ..cryomap.metrics.results import Assessment
+from ..cryomap.trust.halves import HalvesComparison
 from ..mapcc.rows import residue_values
 
 MOST_ATOMS = 5000  # of a class; the shape of a distribution needs no more
@@ -64,11 +65,11 @@ def plot_data(
     return PlotData(title, fsc_curves(report, names), residues, values, _class_scores(volumes, report))
 
 
-def halves_plot(title: str, halves: dict) -> PlotData:
+def halves_plot(title: str, halves: HalvesComparison) -> PlotData:
     """The Fourier shell correlation of half maps before and after enhancement, as the engine tells it."""
     labels = {"before": "half maps", "after": "enhanced halves (not a resolution)"}
     curves = [
-        FscCurve(label, number, False, halves["fsc"][key]["d"], halves["fsc"][key]["fsc"])
+        FscCurve(label, number, False, halves.fsc[key].d.tolist(), halves.fsc[key].fsc.tolist())
         for number, (key, label) in enumerate(labels.items())
     ]
     return PlotData(title, curves)

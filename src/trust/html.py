@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from chimerax.atomic import AtomicStructure
 from chimerax.map import Volume
 
+from ..cryomap.trust.halves import Disagreement
+from ..cryomap.trust.judgement import Trust
+from ..cryomap.trust.lost import Region
 from .markers import go_there, marker_spec
 from .model import TrustModel
 
@@ -16,28 +20,28 @@ _COLORS = {"lost": "#c00000", "invented": "#8030b0", "disagreement": "#b06000"}
 _SHARES = {"lost": "gone", "invented": "not in the input"}
 
 
-def trust_section(result: Volume, given: Volume, report: dict, group: TrustModel | None) -> str:
+def trust_section(result: Volume, given: Volume, trust: Trust | None, group: TrustModel | None) -> str:
     """A sentence on a result, and a table of what was lost or invented if anything was.
 
     Args:
         result: the new map.
         given: its input.
-        report: of the engine.
+        trust: the engine's judgement, if there is one.
         group: what was opened of it.
     """
-    trust = report.get("trust")
     if trust is None:
         return ""
-    lost, invented = len(trust["lost"]), len(trust["invented"])
+    lost, invented = len(trust.lost), len(trust.invented)
     sentence = (
-        f"#{result.id_string}: support by the input {trust['support']:.2f}"
-        f" (the mean of what colorBy support shows, at {trust['resolution']:.1f} &Aring;; 1 is full support);"
+        f"#{result.id_string}: support by the input {trust.mean_support:.2f}"
+        f" (the mean of what colorBy support shows, at {trust.resolution:.1f} &Aring;; 1 is full support);"
         f" {_summary(lost, invented)}"
     )
     if lost:
-        done = trust.get("restored")
         sentence += (
-            ", and filled from the input" if done else "; <b>keepLost true</b> fills it from the input"
+            ", and filled from the input"
+            if trust.restored
+            else "; <b>keepLost true</b> fills it from the input"
         )
     if lost and not given.deleted:
         mesh = f'<a href="cxcmd:volume #{given.id_string} show style mesh">Show the input as mesh</a>'
@@ -47,7 +51,7 @@ def trust_section(result: Volume, given: Volume, report: dict, group: TrustModel
     if group is None or not lost + invented:
         return f"<p>{sentence}.</p>"
     titles = ("", "Center (&Aring;)", "&Aring;<sup>3</sup>", "Peak", "Share", "Nearest")
-    rows = [row for kind in ("lost", "invented") for row in _rows(group, kind, trust[kind])]
+    rows = _rows(group, "lost", trust.lost) + _rows(group, "invented", trust.invented)
     return f"<p>{sentence}.</p>{_table(titles, rows)}"
 
 
@@ -64,14 +68,14 @@ def _summary(lost: int, invented: int) -> str:
     return " and ".join(parts)
 
 
-def _rows(group: TrustModel, kind: str, regions: list[dict]) -> list[list[str]]:
+def _rows(group: TrustModel, kind: str, regions: Sequence[Region]) -> list[list[str]]:
     rows = [
         [
             _link(group, kind, number),
             _place(region),
-            f"{region['volume']:.0f}",
-            f"{region['peak_sigma']:.1f} &sigma;",
-            f"{100 * region['share']:.0f} % {_SHARES[kind]}",
+            f"{region.volume:.0f}",
+            f"{region.peak_sigma:.1f} &sigma;",
+            f"{100 * region.share:.0f} % {_SHARES[kind]}",
             _nearest(region),
         ]
         for number, region in enumerate(regions[:MOST_ROWS], 1)
@@ -81,20 +85,19 @@ def _rows(group: TrustModel, kind: str, regions: list[dict]) -> list[list[str]]:
     return rows
 
 
-def halves_section(group: TrustModel, halves: dict) -> str:
+def halves_section(group: TrustModel) -> str:
     """What became of half maps: resolutions, where they disagree, and what that is worth."""
-    before, after = (
-        f"at {d:.2f} &Aring;" if d else "nowhere" for d in (halves["d_before"], halves["d_after"])
-    )
-    places = halves["disagreements"]
+    halves = group.halves
+    before, after = (f"at {d:.2f} &Aring;" if d else "nowhere" for d in (halves.d_before, halves.d_after))
+    places = halves.disagreements
     text = (
         f"<p>FSC, unmasked, falls below 0.143: half maps {before}, enhanced halves {after}."
-        f" <b>{escape(halves['warning'])}</b></p>"
+        f" <b>{escape(halves.warning)}</b></p>"
     )
     if not places:
         return text + "<p>There is no larger region where the enhanced halves disagree.</p>"
     rows = [
-        [_link(group, "disagreement", number), _place(place), f"{place['volume']:.0f}", _nearest(place)]
+        [_link(group, "disagreement", number), _place(place), f"{place.volume:.0f}", _nearest(place)]
         for number, place in enumerate(places[:MOST_ROWS], 1)
     ]
     if len(places) > MOST_ROWS:
@@ -109,18 +112,17 @@ def _link(group: TrustModel, kind: str, number: int) -> str:
     return text if spec is None else f'<a href="cxcmd:{go_there(spec)}">{text}</a>'
 
 
-def _place(region: dict) -> str:
-    return ", ".join(f"{x:.1f}" for x in region["center"])
+def _place(region: Region | Disagreement) -> str:
+    return ", ".join(f"{x:.1f}" for x in region.center)
 
 
-def _nearest(region: dict) -> str:
+def _nearest(region: Region | Disagreement) -> str:
     """A link to the residue, and how far away it is if the region doesn't touch it."""
-    if not region.get("nearest"):
+    if not region.nearest:
         return ""
-    spec, _, name = region["nearest"].rpartition(" ")
-    kind = region.get("kind", "")
-    what = f" ({kind})" if kind not in ("", "protein") else ""
-    away = f", {region['distance']:.0f} &Aring; away" if region["distance"] > 2.5 else ""
+    spec, _, name = region.nearest.rpartition(" ")
+    what = f" ({region.kind})" if region.kind not in ("", "protein") else ""
+    away = f", {region.distance:.0f} &Aring; away" if region.distance > 2.5 else ""
     return f'<a href="cxcmd:view {spec}; select {spec}">{escape(name)} {escape(spec)}</a>{what}{away}'
 
 

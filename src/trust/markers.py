@@ -8,6 +8,8 @@ from chimerax.atomic import Atom
 from chimerax.core.session import Session
 from chimerax.markers import MarkerSet
 
+from ..cryomap.trust.halves import Disagreement
+from ..cryomap.trust.lost import Region
 from .model import TrustModel
 
 COLORS = {"lost": (208, 32, 32, 130), "invented": (150, 50, 200, 130), "disagreement": (235, 140, 20, 130)}
@@ -16,7 +18,7 @@ NAMES = {
     "invented": "invented density",
     "disagreement": "disagreement of the halves",
 }
-# What a marker knows: attribute, key of the engine's region, type.
+# What a marker knows: attribute, attribute of the region, type.
 ATTRIBUTES = (
     ("density_volume", "volume", float),
     ("density_peak", "peak_sigma", float),
@@ -26,13 +28,13 @@ ATTRIBUTES = (
 _SMALLEST, _LARGEST = 1.2, 4.0  # radii in A
 
 
-def add_markers(group: TrustModel, kind: str, regions: Sequence[dict]) -> None:
+def add_markers(group: TrustModel, kind: str, regions: Sequence[Region | Disagreement]) -> None:
     """Mark regions by spheres of about their volume, numbered from 1; nothing for no regions.
 
     Args:
         group: what the markers go to.
         kind: "lost", "invented" or "disagreement".
-        regions: as the engine tells them: "center" in the result's coordinates, "volume" in A^3, ...
+        regions: of the engine's judgement, in the result's coordinates.
     """
     if not regions:
         return
@@ -40,12 +42,12 @@ def add_markers(group: TrustModel, kind: str, regions: Sequence[dict]) -> None:
     register_attributes(session)
     markers = MarkerSet(session, f"{NAMES[kind]} ({len(regions)})")
     for number, region in enumerate(regions, 1):
-        radius = (3 * region["volume"] / (4 * 3.1416)) ** (1 / 3)
+        radius = (3 * region.volume / (4 * 3.1416)) ** (1 / 3)
         radius = min(_LARGEST, max(_SMALLEST, radius))
-        marker = markers.create_marker(region["center"], COLORS[kind], radius, number)
+        marker = markers.create_marker(region.center, COLORS[kind], radius, number)
         for attribute, key, convert in ATTRIBUTES:
-            if region.get(key) not in (None, ""):
-                setattr(marker, attribute, convert(region[key]))
+            if (value := getattr(region, key, None)) not in (None, ""):
+                setattr(marker, attribute, convert(value))
     session.models.add([markers], parent=group)
 
 

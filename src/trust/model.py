@@ -10,6 +10,9 @@ from chimerax.map import Volume, volume_from_grid_data
 from chimerax.map_data import ArrayGridData
 
 from ..cryomap.grid import Grid
+from ..cryomap.trust.halves import HalvesComparison
+from ..cryomap.trust.judgement import Trust
+from ..cryomap.typed_json import from_plain, to_plain
 
 
 class TrustModel(Model):
@@ -19,12 +22,19 @@ class TrustModel(Model):
 
     Attributes:
         result: the enhanced map.
-        facts: the engine's judgement, as in its JSON: "support", "resolution", "lost", "invented", ...
+        trust: the engine's judgement; None where input and result couldn't be compared.
+        halves: how far enhanced half maps agree; None of others.
     """
 
-    def __init__(self, session: Session, result: Volume, facts: dict) -> None:
+    def __init__(
+        self,
+        session: Session,
+        result: Volume,
+        trust: Trust | None,
+        halves: HalvesComparison | None = None,
+    ) -> None:
         super().__init__(f"{result.name}: trust", session)
-        self.result, self.facts = result, facts
+        self.result, self.trust, self.halves = result, trust, halves
         self.position = result.scene_position
         self._handlers = [
             session.triggers.add_handler(REMOVE_MODELS, self._models_closed),
@@ -72,12 +82,20 @@ class TrustModel(Model):
         state = super().take_snapshot(session, flags)
         if flags == State.SCENE:
             return state
-        return {"version": 1, "model": state, "result": self.result, "facts": self.facts}
+        facts = {**(to_plain(self.trust) or {}), "halves": to_plain(self.halves)}
+        return {"version": 1, "model": state, "result": self.result, "facts": facts}
 
     @classmethod
     def restore_snapshot(cls, session: Session, data: dict) -> TrustModel:
         """The group as it was."""
-        group = cls(session, data["result"], data["facts"])
+        facts = dict(data["facts"])
+        halves = facts.pop("halves", None)
+        group = cls(
+            session,
+            data["result"],
+            from_plain(Trust, facts, "trust") if "support" in facts else None,
+            from_plain(HalvesComparison | None, halves, "halves"),
+        )
         group.set_state_from_snapshot(session, data["model"])
         return group
 

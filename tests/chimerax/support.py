@@ -1,6 +1,7 @@
 """What the tests inside ChimeraX share."""
 
 import contextlib
+import json
 import tempfile
 from pathlib import Path
 
@@ -53,6 +54,11 @@ def use_fake_engine():
     from chimerax.map_enhance.enhance import job as engine_job
 
     engine_job.ENGINE_FOLDER = FAKE_ENGINE
+
+
+def asked(weights):
+    """What the fake engine was asked, which it tells as a report's weights."""
+    return json.loads(weights)
 
 
 def blobs(shape=(24, 28, 32), seed=1):

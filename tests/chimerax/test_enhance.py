@@ -8,7 +8,7 @@ from unittest import mock
 
 import numpy as np
 from chimerax.core.commands import run
-from support import leftovers, open_map, use_fake_engine, use_python, user_error
+from support import asked, leftovers, open_map, use_fake_engine, use_python, user_error
 
 
 def test_new_model_and_hidden_input(session):
@@ -38,7 +38,7 @@ def test_options_reach_the_engine(session):
     open_map(session)
     seen = []
     original = EnhanceJob.finish
-    EnhanceJob.finish = lambda job: (seen.extend(job.reports.values()), original(job))[1]
+    EnhanceJob.finish = lambda job: (seen.extend(one.report for one in job.opened), original(job))[1]
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as weights:
         name = os.path.relpath(weights.name)
         try:
@@ -50,16 +50,30 @@ def test_options_reach_the_engine(session):
             )
         finally:
             EnhanceJob.finish = original
-        assert seen[0]["asked"] == {
+        assert asked(seen[0].weights)["options"] == {
             "method": "superem",
+            "resolution": 3.7,
+            "level": 0.5,
             "weights": os.path.abspath(name),
             "device": "cpu",
             "grid_spacing": 0.8,
-            "resolution": 3.7,
+            "mask": None,
             "keep_lost": True,
             "samples": 3,
+            "model": None,
+            "half_maps": False,
         }
-    assert seen[0]["contour_in"] == 0.5
+    assert seen[0].contour_in == 0.5
+
+
+def test_every_option_of_the_engine_is_a_keyword_with_its_bounds(session):
+    open_map(session)
+    with user_error("gridSpacing", "5"):
+        run(session, "enhance #1 gridSpacing 7")
+    with user_error("resolution", "50"):
+        run(session, "enhance #1 resolution 51")
+    with user_error("device", "cuda"):
+        run(session, "enhance #1 device tpu")
 
 
 def test_contour_is_the_engines(session):
@@ -83,7 +97,7 @@ def test_several_maps_in_one_worker(session):
         open_map(session, name=f"map {seed}", seed=seed)
     answer = run(session, "enhance #1-3", return_json=True)
     told = json.loads(answer.json_value)["maps"]
-    assert len({item["report"]["worker"] for item in told}) == 1
+    assert len({asked(item["report"]["weights"])["worker"] for item in told}) == 1
     assert [v.name for v in answer.python_value] == ["map 1 superem", "map 2 superem", "map 3 superem"]
     assert [item["id"] for item in told] == ["4", "5", "6"]
 
@@ -122,8 +136,8 @@ def test_mask_reaches_the_engine(session):
     use_fake_engine()
     volume = open_map(session)
     answer = run(session, "enhance #1 mask #1", return_json=True)
-    masked = json.loads(answer.json_value)["maps"][0]["report"]["masked"]
-    assert masked == int((volume.full_matrix() >= 0.3).sum())
+    (told,) = json.loads(answer.json_value)["maps"]
+    assert asked(told["report"]["weights"])["masked"] == int((volume.full_matrix() >= 0.3).sum())
 
 
 def test_mask_elsewhere(session):
@@ -186,11 +200,11 @@ def test_python_that_is_gone(session):
 
 
 def test_model_id_taken_meanwhile(session):
-    from chimerax.map_enhance.enhance.job import EnhanceJob, EnhanceSettings
+    from chimerax.map_enhance.enhance.job import EnhanceJob, Wanted
 
     use_fake_engine()
     volume = open_map(session)
-    job = EnhanceJob(session, [volume], EnhanceSettings(model_id=(2,)))
+    job = EnhanceJob(session, [volume], Wanted(model_id=(2,)))
     open_map(session, name="takes number 2")
     job.begin(block=True)
     assert [result.id for result in job.results] == [(3,)]

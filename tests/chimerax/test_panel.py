@@ -43,14 +43,14 @@ def test_options_become_the_command(session):
         choose(form.device.widget, "cpu")
         choose(form.mask_menu, "one #1")
         write(form.level.widget, "0.25")
-        write(form.spacing.widget, "1.1")
+        write(form.grid_spacing.widget, "1.1")
         write(form.weights.widget, "/some where/w.safetensors")
         write(form.samples.widget, "3")
         for box in (form.hide_input, form.keep_lost, form.color_by_support):
             click(box.widget, 8, box.widget.height() / 2)
         assert form.command() == (
             'enhance #2 method cryosamu level 0.25 weights "/some where/w.safetensors" device cpu'
-            " gridSpacing 1.1 mask #1 hideInput false keepLost true samples 3 colorBy support"
+            " gridSpacing 1.1 keepLost true samples 3 mask #1 hideInput false colorBy support"
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from chimerax.core.commands import run
 from chimerax.geometry import rotation, translation
 from small_model import open_model
-from support import open_map, tilted, use_fake_engine, user_error
+from support import asked, open_map, tilted, use_fake_engine, user_error
 from test_engine import need_weights
 
 PLACE = rotation((0, 1, 1), 30) * translation((5, 6, 7))
@@ -100,12 +100,12 @@ def test_the_engine_is_told_where_ligands_are(session):
     use_fake_engine()
     told = json.loads(run(session, f"enhance {volume.atomspec}", return_json=True).json_value)
     wanted = [a for a in model.atoms if a.residue.name in ("XYZ", "MG")]
-    found = volume.scene_position * np.array(told["maps"][0]["report"]["sites"])
+    found = volume.scene_position * np.array(asked(told["maps"][0]["report"]["weights"])["sites"])
     assert len(found) == len(wanted) == 5
     assert np.allclose(found, [a.scene_coord for a in wanted], atol=1e-3)
     run(session, f"close #{model.id_string}")
     told = json.loads(run(session, f"enhance {volume.atomspec}", return_json=True).json_value)
-    assert told["maps"][0]["report"]["sites"] is None
+    assert asked(told["maps"][0]["report"]["weights"])["sites"] is None
 
 
 def test_what_a_model_would_add_is_said_once_there_is_none(session):
@@ -223,7 +223,7 @@ def test_session(session):
         run(session, "close session")
         run(session, f"open {folder}/a.cxs")
     (restored,) = session.models.list(type=TrustModel)
-    assert restored is not group and restored.facts["lost"][0]["volume"] == group.facts["lost"][0]["volume"]
+    assert restored is not group and restored.trust.lost == group.trust.lost != ()
     assert trust_of(session, restored.result) is restored and restored.result.name == "lossy superem"
     assert [model.name for model in restored.child_models()] == [
         "lost density (1)",

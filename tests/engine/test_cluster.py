@@ -12,9 +12,9 @@ import pytest
 from test_many import SOURCE, expected, make_map, names, run
 
 from cryomap.batch import cluster
-from cryomap.batch.files import Settings
 from cryomap.batch.many import plan
 from cryomap.density import read_map
+from cryomap.job import Options
 
 
 class Cluster:
@@ -122,7 +122,7 @@ def kill_a_busy_worker(cluster, folder, killed) -> None:
 
 
 def test_closing_takes_back_what_was_not_begun(maps, folder, sharpener_weights, scheduler):
-    settings = Settings(weights=str(sharpener_weights), contour=0.3, device="cpu", samples=20)
+    settings = Options(weights=str(sharpener_weights), level=0.3, device="cpu", samples=20)
     coming = cluster.enhance_on_cluster(plan(maps, folder), settings, str(scheduler.file))
     assert next(coming).state == "done"
     coming.close()
@@ -137,7 +137,7 @@ def test_closing_takes_back_what_was_not_begun(maps, folder, sharpener_weights, 
 def test_workers_that_do_not_see_the_folder(maps, tmp_path, scheduler):
     tasks = plan(maps, tmp_path / "nowhere")
     with pytest.raises(Exception, match="nowhere does not exist there"):
-        list(cluster.enhance_on_cluster(tasks, Settings(), str(scheduler.file)))
+        list(cluster.enhance_on_cluster(tasks, Options(), str(scheduler.file)))
 
 
 def test_no_scheduler_there(maps, folder, capsys, monkeypatch):

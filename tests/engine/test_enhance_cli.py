@@ -67,8 +67,10 @@ def test_the_json_object(tmp_path, map_file, sharpener_weights, capsys):
 
 
 def test_a_model_goes_to_the_judgement(tmp_path, map_file, sharpener_weights, capsys, monkeypatch):
-    told = []
-    monkeypatch.setattr(trusted, "judge", lambda *_, **how: told.append(how["model"]))
+    told, judge = [], trusted.judge
+    monkeypatch.setattr(
+        trusted, "judge", lambda *maps, **how: told.append(how["model"]) or judge(*maps, **how)
+    )
     zinc = tmp_path / "zinc.pdb"
     zinc.write_text(
         "HETATM    1 ZN    ZN A 301      10.000 -20.000  30.000  1.00 20.00          ZN\n", encoding="ascii"

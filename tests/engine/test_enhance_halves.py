@@ -10,7 +10,9 @@ from test_worker import finish, of_kind, start, task
 
 from cryomap.cli import main as cli
 from cryomap.density import DensityMap, read_map, write_map
+from cryomap.errors import InputError
 from cryomap.grid import Grid
+from cryomap.job import HalvesResult, Job, Log, Options, Result
 
 GRID = Grid((28, 30, 32), (1.1,) * 3, (5.0, -6.0, 7.0))
 CENTERS = np.array([[20.0, 9.0, 20.0], [25.0, 5.0, 24.0]])
@@ -87,32 +89,37 @@ def test_an_input_is_not_overwritten(tmp_path, half_maps, capsys):
 
 def test_the_worker_compares_halves(tmp_path, sharpener_weights):
     halves = [task(tmp_path, name) for name in ("one", "two")]
-    mean = task(tmp_path, "mean")
-    agreement = tmp_path / "agreement.npy"
-    job = start(tmp_path, sharpener_weights, *halves, mean, agreement=str(agreement))
-    events, code = finish(job)
-    assert code == 0 and len(of_kind(events, "result")) == 3
-    (told,) = of_kind(events, "halves")
-    values = np.load(told["output"])
-    assert list(values.shape) == told["grid"]["shape"] and values.max() > 0.99
-    assert told["report"]["disagreements"] == []
+    events, code = finish(start(tmp_path, sharpener_weights, *halves, half_maps=True))
+    assert code == 0 and [event.map for event in of_kind(events, Result)] == [0, 1, 2]
+    (told,) = of_kind(events, HalvesResult)
+    values = np.load(told.output)
+    assert values.shape == told.grid.shape and values.max() > 0.99
+    assert told.report.disagreements == () and told.report.d_before is None
+    assert len(told.report.fsc["after"].d) > 5
+    mean = np.load(of_kind(events, Result)[2].output)  # the two are alike, and so is their mean
+    assert np.array_equal(mean, np.load(of_kind(events, Result)[0].output))
+
+
+def test_a_job_of_one_half_map_is_refused(tmp_path):
+    with pytest.raises(InputError, match="not 1"):
+        Job((task(tmp_path),), str(tmp_path), Options(half_maps=True))
 
 
 def test_the_worker_writes_support_and_regions(tmp_path, sharpener_weights):
-    regions, support = tmp_path / "regions.npy", tmp_path / "support.npy"
-    job = task(tmp_path, support=str(support), regions=str(regions), resolution=6.0, level=0.1)
+    job = task(tmp_path, level=0.1)
     noise = np.random.default_rng(1).normal(0, 0.004, WORKER_GRID.shape)
     weak = WORKER_GRID.center + np.array([0, 0, 13])  # the sharpener leaves nothing of it
     values = blobs(WORKER_GRID, WORKER_GRID.center[None], 3.0).values
     np.save(
-        job["values"], (values + 0.3 * blobs(WORKER_GRID, weak[None], 3.0).values + noise).astype(np.float32)
+        job.values, (values + 0.3 * blobs(WORKER_GRID, weak[None], 3.0).values + noise).astype(np.float32)
     )
-    events, code = finish(start(tmp_path, sharpener_weights, job))
+    events, code = finish(start(tmp_path, sharpener_weights, job, support=True, resolution=6.0))
     assert code == 0
-    (lost,) = of_kind(events, "result")[0]["report"]["trust"]["lost"]
-    numbers, *places = np.load(regions).T
+    (result,) = of_kind(events, Result)
+    (lost,) = result.report.trust.lost
+    numbers, *places = np.load(result.regions).T
     assert set(numbers.tolist()) == {1}
     assert np.linalg.norm(WORKER_GRID.to_xyz(np.array(places[::-1]).T).mean(axis=0) - weak) < 2
-    assert len(numbers) * 1.3**3 == pytest.approx(lost["volume"], rel=0.001)
-    assert not [event for event in of_kind(events, "log") if "lost" in event["message"]]
-    assert np.load(support).shape == WORKER_GRID.shape
+    assert len(numbers) * 1.3**3 == pytest.approx(lost.volume, rel=0.001)
+    assert not [event for event in of_kind(events, Log) if "lost" in event.message]
+    assert np.load(result.support).shape == WORKER_GRID.shape

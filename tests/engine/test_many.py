@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import blobs
 
-from cryomap.batch.files import Settings, beside
+from cryomap.batch.files import beside
 from cryomap.batch.many import Outcome, Task, enhance_one, exit_code, plan
 from cryomap.batch.processes import enhance_in_processes, gpus
 from cryomap.batch.record import record_path
@@ -23,6 +23,7 @@ from cryomap.cli import main as cli
 from cryomap.density import read_map, write_map
 from cryomap.errors import InputError
 from cryomap.grid import Grid
+from cryomap.job import Options
 
 SOURCE = Path(cli.__file__).resolve().parents[2]
 GRID = Grid((24, 24, 24), (1.0,) * 3)
@@ -48,7 +49,7 @@ def maps(tmp_path):
 
 @pytest.fixture
 def settings(sharpener_weights):
-    return Settings(weights=str(sharpener_weights), contour=0.3, device="cpu")
+    return Options(weights=str(sharpener_weights), level=0.3, device="cpu")
 
 
 def run(*arguments) -> int:
@@ -94,7 +95,7 @@ def test_what_is_done_is_skipped_and_what_changed_is_done_anew(maps, folder, set
     make_map(maps[0], 15)
     assert states(tasks, settings) == ["done", "skipped"]
     assert not np.array_equal(read_map(tasks[0].result).values, before.values)
-    other = Settings(weights=settings.weights, contour=0.4, device="cpu", samples=2)
+    other = Options(weights=settings.weights, level=0.4, device="cpu", samples=2)
     assert states(tasks, other) == ["done", "done"]
     assert "a_enhanced_sd.mrc" in names(folder)
     assert states(tasks, settings) == ["done", "done"]
@@ -108,7 +109,7 @@ def test_other_weights_in_the_same_file_are_another_setting(maps, folder, settin
     weights, card = tmp_path / "w.safetensors", tmp_path / "w.json"
     weights.write_bytes(Path(settings.weights).read_bytes())
     card.write_text(Path(settings.weights).with_suffix(".json").read_text())
-    own = Settings(weights=str(weights), contour=0.3, device="cpu")
+    own = Options(weights=str(weights), level=0.3, device="cpu")
     task = plan(maps[:1], folder)[0]
     assert states([task, task], own) == ["done", "skipped"]
     card.write_text(card.read_text().replace('"stride": 20', '"stride": 16'))
@@ -122,6 +123,21 @@ def test_the_record_tells_what_was_done(maps, folder, settings):
     assert record["input"]["path"] == str(maps[0]) and len(record["input"]["sha256"]) == 64
     assert record["settings"]["contour"] == 0.3 and record["report"]["method"] == "superem"
     assert record["report"]["tiles_run"] == outcome.report["tiles_run"] > 0
+
+
+def test_a_record_of_before_counts_and_a_new_option_at_its_default_changes_nothing(maps, folder, settings):
+    (task,) = plan(maps[:1], folder)
+    assert states([task], settings) == ["done"]
+    path = record_path(task.result)
+    record = json.loads(path.read_text())
+    before = {"method", "resolution", "contour", "weights", "grid_spacing", "mask", "keep_lost", "samples", "model"}
+    assert before <= set(record["settings"])
+    record["settings"] = {key: record["settings"][key] for key in before}
+    path.write_text(json.dumps(record))
+    assert states([task], settings) == ["skipped"]
+    record["settings"]["keep_lost"] = True
+    path.write_text(json.dumps(record))
+    assert states([task], settings) == ["done"]
 
 
 def test_the_network_is_loaded_once(maps, folder, settings, monkeypatch):
@@ -204,9 +220,9 @@ def test_a_folder_that_makes_no_sense(maps, tmp_path, capsys):
     assert "without --dask" in capsys.readouterr().err
 
 
-def slow(settings: Settings) -> Settings:
+def slow(settings: Options) -> Options:
     """Twenty times the work, for what happens meanwhile."""
-    return Settings(weights=settings.weights, contour=0.3, device="cpu", samples=20)
+    return Options(weights=settings.weights, level=0.3, device="cpu", samples=20)
 
 
 def test_a_process_that_is_killed_is_replaced(maps, folder, settings):

@@ -11,10 +11,11 @@ from scipy import ndimage
 from cryomap.density import DensityMap, read_map
 from cryomap.enhancement.contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 from cryomap.enhancement.device import Predictor
-from cryomap.enhancement.methods import choose_method, load_method
+from cryomap.enhancement.methods import choose, load_method
 from cryomap.enhancement.run import enhance
 from cryomap.errors import Cancelled, InputError
 from cryomap.grid import Grid
+from cryomap.job import Options
 from cryomap.networks.checkpoint import load_weights
 from cryomap.networks.cryosamu import CryoSAMU
 
@@ -223,7 +224,7 @@ def test_it_is_deterministic(method):
     ],
 )
 def test_the_method_follows_the_resolution(resolution, expected, reason):
-    name, why = choose_method(resolution)
+    name, why = choose(Options(resolution=resolution))
     assert name == expected and reason in why
 
 

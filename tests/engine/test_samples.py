@@ -6,9 +6,9 @@ from scipy import ndimage
 
 from cryomap.density import DensityMap
 from cryomap.enhancement.methods import load_method
-from cryomap.enhancement.run import enhance
+from cryomap.enhancement.prepare import prepare
+from cryomap.enhancement.run import enhance, enhance_prepared
 from cryomap.enhancement.samples import enhance_samples, orientations
-from cryomap.errors import InputError
 from cryomap.grid import Grid
 
 
@@ -43,7 +43,7 @@ def test_a_network_without_preferred_direction_agrees_with_itself(grid, method):
     """Copies come back where they were: a symmetric filter gives the same in every orientation."""
     density = lopsided(grid)
     single, _ = enhance(density, method, 0.02)
-    mean, deviation, report = enhance_samples(density, method, 24, 0.02)
+    mean, deviation, report = enhance_samples(prepare(density, 0.02), method, 24)
     assert mean.grid == deviation.grid == single.grid
     assert deviation.values.max() < 0.02
     assert np.abs(mean.values - single.values).max() < 0.05
@@ -54,31 +54,24 @@ def test_the_deviation_is_that_of_the_copies(method, monkeypatch):
     """Copies that differ by known numbers have their mean and standard deviation."""
     numbers = iter([0.2, 0.4, 0.9])
 
-    def constant(density, *_):
-        _, report = enhance(density, method, 0.02)
-        values = np.full(density.grid.shape, next(numbers), np.float32)
-        return DensityMap(values, density.grid), report
+    def constant(prepared, *_):
+        _, report = enhance_prepared(prepared, method)
+        return DensityMap(np.full(prepared.grid.shape, next(numbers), np.float32), prepared.grid), report
 
-    monkeypatch.setattr("cryomap.enhancement.samples.enhance", constant)
-    mean, deviation, _ = enhance_samples(lopsided(Grid((22, 26, 24))), method, 3, 0.02)
+    monkeypatch.setattr("cryomap.enhancement.samples.enhance_prepared", constant)
+    mean, deviation, _ = enhance_samples(prepare(lopsided(Grid((22, 26, 24))), 0.02), method, 3)
     assert np.allclose(mean.values, 0.5, atol=1e-5)
     assert np.allclose(deviation.values, np.std([0.2, 0.4, 0.9], ddof=1), atol=1e-5)
-
-
-@pytest.mark.parametrize("count", [0, 1, 25])
-def test_impossible_counts_are_refused(count, method):
-    with pytest.raises(InputError, match="give 2 to 24"):
-        enhance_samples(lopsided(Grid((22, 26, 24))), method, count)
 
 
 def test_copies_take_the_place_of_the_cards_half_turns(method, monkeypatch):
     turns = []
 
-    def counting(density, method, *rest):
+    def counting(prepared, method, *rest):
         turns.append(method.card.test_time_rotations)
-        return enhance(density, method, *rest)
+        return enhance_prepared(prepared, method, *rest)
 
-    monkeypatch.setattr("cryomap.enhancement.samples.enhance", counting)
+    monkeypatch.setattr("cryomap.enhancement.samples.enhance_prepared", counting)
     turning = replace(method, card=replace(method.card, test_time_rotations=4))
-    enhance_samples(lopsided(Grid((22, 26, 24))), turning, 3, 0.02)
+    enhance_samples(prepare(lopsided(Grid((22, 26, 24))), 0.02), turning, 3)
     assert turns == [1, 1, 1]

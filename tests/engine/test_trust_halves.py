@@ -8,6 +8,7 @@ from cryomap.density import DensityMap
 from cryomap.errors import InputError
 from cryomap.grid import Grid
 from cryomap.trust.halves import compare_halves
+from cryomap.typed_json import to_plain
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def case():
 def test_where_the_halves_disagree(case):
     halves, enhanced = case
     found = compare_halves(halves, enhanced, level=0.15)
-    centers = [np.linalg.norm(np.array(center) - LIGAND) for center, _ in found.disagreements]
+    centers = [np.linalg.norm(np.array(one.center) - LIGAND) for one in found.disagreements]
     assert len(centers) == 1 and centers[0] < 1.5
     assert "must not be quoted" in found.warning
 
@@ -33,13 +34,13 @@ def test_one_network_makes_the_halves_agree_more_than_the_data(case):
     found = compare_halves(halves, (enhanced[0], enhanced[0]), level=0.15)
     assert found.disagreements == ()
     assert found.d_after is None and found.d_before is not None
-    assert np.allclose(found.after.fsc, 1, atol=1e-4)
+    assert np.allclose(found.fsc["after"].fsc, 1, atol=1e-4)
     shown = found.agreement.values[enhanced[0].values > 0.3]
     assert np.allclose(shown, 1, atol=1e-3)
 
 
 def test_json(case):
-    content = json.loads(json.dumps(compare_halves(*case, level=0.15).to_dict()))
+    content = json.loads(json.dumps(to_plain(compare_halves(*case, level=0.15))))
     assert content["disagreements"][0]["volume"] > 30
     assert len(content["fsc"]["before"]["d"]) == len(content["fsc"]["before"]["fsc"])
 

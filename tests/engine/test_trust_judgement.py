@@ -10,6 +10,7 @@ from cryomap.grid import Grid
 from cryomap.trust.judgement import judge
 from cryomap.trust.lost import Region
 from cryomap.trust.sites import near_sites
+from cryomap.typed_json import to_plain
 
 LEVEL = 0.012
 
@@ -140,7 +141,7 @@ def test_resolution_is_told_from_the_maps(rng, atoms):
 def test_json_holds_everything_but_arrays(rng, atoms):
     everything = np.concatenate([atoms, ligand()])
     trust = judge(experiment(rng, everything), result(atoms), level=LEVEL, resolution=RESOLUTION)
-    content = json.loads(json.dumps(trust.to_dict()))
+    content = json.loads(json.dumps(to_plain(trust)))
     (lost,) = content["lost"]
     assert set(lost) == {"center", "volume", "peak_sigma", "share", "nearest", "kind", "distance"}
     assert np.linalg.norm(np.array(lost["center"]) - LIGAND) < 1

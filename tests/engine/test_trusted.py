@@ -11,8 +11,14 @@ from cryomap.cli import main as cli
 from cryomap.density import DensityMap, read_map, write_map
 from cryomap.enhancement import trusted
 from cryomap.enhancement.methods import load_method
-from cryomap.enhancement.run import enhance
+from cryomap.enhancement.run import enhance_prepared
 from cryomap.enhancement.trusted import enhance_trusted
+from cryomap.job import Options
+from cryomap.typed_json import to_plain
+
+
+def options(**more) -> Options:
+    return Options(level=0.012, resolution=RESOLUTION, **more)
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +32,20 @@ def lossy(monkeypatch):
     atoms = chain(np.random.default_rng(3))
     before = experiment(np.random.default_rng(7), np.concatenate([atoms, ligand()]))
 
-    def lose(density, *rest):
-        return result(atoms), enhance(density, *rest)[1]
+    def lose(*given):
+        return result(atoms), enhance_prepared(*given)[1]
 
-    monkeypatch.setattr(trusted, "enhance", lose)
+    monkeypatch.setattr(trusted, "enhance_prepared", lose)
     return before, result(atoms)
 
 
 def test_a_lost_ligand_is_warned_of(lossy, method, caplog):
     before, after = lossy
     with caplog.at_level(logging.WARNING):
-        done = enhance_trusted(before, method, 0.012, resolution=RESOLUTION)
+        done = enhance_trusted(before, method, options())
     assert "1 region of density lost" in caplog.text and "% gone" in caplog.text
     assert np.array_equal(done.result.values, after.values)
-    content = json.loads(json.dumps(done.to_dict()))
+    content = json.loads(json.dumps(to_plain(done.report)))
     assert np.linalg.norm(np.array(content["trust"]["lost"][0]["center"]) - LIGAND) < 1
     assert content["trust"]["restored"] == 0
     assert content["tiles_run"] > 0
@@ -48,36 +54,37 @@ def test_a_lost_ligand_is_warned_of(lossy, method, caplog):
 def test_a_model_names_it(lossy, method, caplog):
     known = model(chain(np.random.default_rng(3)), ligand())
     with caplog.at_level(logging.WARNING):
-        done = enhance_trusted(lossy[0], method, 0.012, resolution=RESOLUTION, model=known)
+        done = enhance_trusted(lossy[0], method, options(), model=known)
     assert "/B:301 HEM at 28" in caplog.text
-    assert done.to_dict()["trust"]["lost"][0]["kind"] == "ligand"
+    assert done.report.trust.lost[0].kind == "ligand"
 
 
 def test_keep_gives_it_back(lossy, method, caplog):
     before, after = lossy
     with caplog.at_level(logging.WARNING):
-        done = enhance_trusted(before, method, 0.012, resolution=RESOLUTION, keep=True)
+        done = enhance_trusted(before, method, options(keep_lost=True))
     at = tuple(np.rint(LIGAND[::-1]).astype(int))
     assert done.result.values[at] > after.values[at] + 0.1
-    assert done.restored == 1 and "filled from the input" in caplog.text
+    assert done.report.trust.restored == 1 and "filled from the input" in caplog.text
 
 
 def test_what_can_not_be_compared_is_said(method, monkeypatch, caplog):
     before = experiment(np.random.default_rng(7), chain(np.random.default_rng(3)))
 
-    def nothing(density, *rest):
-        return DensityMap(np.zeros(density.grid.shape, np.float32), density.grid), enhance(density, *rest)[1]
+    def nothing(prepared, *rest):
+        empty = DensityMap(np.zeros(prepared.grid.shape, np.float32), prepared.grid)
+        return empty, enhance_prepared(prepared, *rest)[1]
 
-    monkeypatch.setattr(trusted, "enhance", nothing)
+    monkeypatch.setattr(trusted, "enhance_prepared", nothing)
     with caplog.at_level(logging.WARNING):
-        done = enhance_trusted(before, method, 0.012)
-    assert done.trust is None and done.to_dict()["trust"] is None
+        done = enhance_trusted(before, method, Options(level=0.012))
+    assert done.report.trust is None
     assert "can't be compared" in caplog.text
 
 
 def test_samples_give_a_deviation(method):
     before = experiment(np.random.default_rng(7), chain(np.random.default_rng(3)))
-    done = enhance_trusted(before, method, 0.012, resolution=RESOLUTION, samples=2)
+    done = enhance_trusted(before, method, options(samples=2))
     assert done.deviation.grid == done.result.grid == before.grid
 
 

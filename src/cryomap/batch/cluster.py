@@ -17,7 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .files import Settings
+from ..job import Options
 from .many import Outcome, Task, enhance_one
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 _one_at_a_time = Lock()
 
 
-def enhance_on_cluster(tasks: Sequence[Task], settings: Settings, address: str) -> Iterator[Outcome]:
+def enhance_on_cluster(tasks: Sequence[Task], options: Options, address: str) -> Iterator[Outcome]:
     """Outcomes as they come. Closing the iterator takes back what no worker has begun.
 
     Args:
         tasks: the maps.
-        settings: how to enhance them; its files as absolute paths.
+        options: how to enhance them; its files as absolute paths.
         address: of the scheduler, or a scheduler file.
 
     Raises:
@@ -44,7 +44,7 @@ def enhance_on_cluster(tasks: Sequence[Task], settings: Settings, address: str) 
     with client:
         _require_able(client, tasks[0].result.parent)
         run = _runner()
-        futures = {client.submit(run, pickle.dumps((task, settings)), pure=False): task for task in tasks}
+        futures = {client.submit(run, pickle.dumps((task, options)), pure=False): task for task in tasks}
         from distributed import as_completed
 
         try:
@@ -103,9 +103,9 @@ def _runner() -> Callable[[bytes], bytes]:
 
 def enhance_packed(packed: bytes) -> bytes:
     """`enhance_one` on a worker, whose threads would share a network that serves one at a time."""
-    task, settings = pickle.loads(packed)
+    task, options = pickle.loads(packed)
     with _one_at_a_time:
-        return pickle.dumps(enhance_one(task, settings))
+        return pickle.dumps(enhance_one(task, options))
 
 
 def _outcome(future: Future, task: Task) -> Outcome:

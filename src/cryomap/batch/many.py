@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .files import Settings, enhance_file, load_once
+from ..job import Options
+from ..typed_json import to_plain
+from .files import enhance_file
 from .record import clear, describe, is_done, write_record
 
 COMPRESSED = (".gz", ".bz2")
@@ -97,14 +99,14 @@ def make_folder(path: str | os.PathLike) -> None:
         raise InputError(f"{path}: can't be made ({error.strerror or error})") from None
 
 
-def enhance_one(task: Task, settings: Settings) -> Outcome:
+def enhance_one(task: Task, options: Options) -> Outcome:
     """Enhance a map unless its result is there already; what goes wrong is in the outcome."""
     try:
-        wanted = describe(task.source, settings)
+        wanted = describe(task.source, options)
         if is_done(task.result, wanted):
             return Outcome(task, "skipped")
         clear(task.result)
-        report = enhance_file(task.source, task.result, settings, get_method=load_once).to_dict()
+        report = to_plain(enhance_file(task.source, task.result, options).report)
         write_record(task.result, wanted, report)
     except InputError as error:
         return Outcome(task, "failed", "input", str(error))

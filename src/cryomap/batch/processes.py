@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from .files import Settings
+from ..job import Options
 from .many import Outcome, Task, enhance_one
 
 PATIENCE = 20  # s; for a batch of tiles to end, since only then a process notices that it is to stop
@@ -42,20 +42,20 @@ def gpus(device: str) -> list[int | None]:
 
 
 def enhance_in_processes(
-    tasks: Sequence[Task], settings: Settings, devices: Sequence[int | None]
+    tasks: Sequence[Task], options: Options, devices: Sequence[int | None]
 ) -> Iterator[Outcome]:
     """Outcomes as they come. Closing the iterator, or an exception in it, stops the processes.
 
     Args:
         tasks: the maps.
-        settings: how to enhance them.
+        options: how to enhance them.
         devices: the CUDA device of each process, or None.
     """
     waiting = deque(tasks)
     workers: dict[Connection, _Worker] = {}
     try:
         for gpu in devices[: len(waiting)]:
-            _start(workers, gpu, settings, waiting.popleft())
+            _start(workers, gpu, options, waiting.popleft())
         while workers:
             # Windows notices a Ctrl-C between two waits only.
             for connection in wait(list(workers), timeout=1):
@@ -66,7 +66,7 @@ def enhance_in_processes(
                     continue
                 _end(workers, connection)
                 if waiting:
-                    _start(workers, gpu, settings, waiting.popleft())
+                    _start(workers, gpu, options, waiting.popleft())
     finally:
         for worker in workers.values():
             worker.process.terminate()
@@ -74,11 +74,11 @@ def enhance_in_processes(
             _end(workers, connection)
 
 
-def _start(workers: dict[Connection, _Worker], gpu: int | None, settings: Settings, task: Task) -> None:
+def _start(workers: dict[Connection, _Worker], gpu: int | None, options: Options, task: Task) -> None:
     # Spawned, not forked: CUDA doesn't survive a fork.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, gpu, settings), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, gpu, options), daemon=True)
     process.start()
     workers[ours] = _Worker(process, gpu, task)
     theirs.close()  # else its death would go unnoticed
@@ -117,7 +117,7 @@ def _end(workers: dict[Connection, _Worker], connection: Connection) -> None:
         process.join()
 
 
-def _serve(connection: Connection, gpu: int | None, settings: Settings) -> None:
+def _serve(connection: Connection, gpu: int | None, options: Options) -> None:
     """What a process does: enhance what it is handed until there is no more."""
     # Ctrl-C reaches the parent too, which then says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -129,7 +129,7 @@ def _serve(connection: Connection, gpu: int | None, settings: Settings) -> None:
         torch.cuda.set_device(gpu)
     with suppress(EOFError, OSError):
         while True:
-            connection.send(enhance_one(connection.recv(), settings))
+            connection.send(enhance_one(connection.recv(), options))
 
 
 def _leave(*_: object) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 from .. import __version__
 from ..errors import InputError
+from ..job import Options
 from ..replacing import replacing
-from .files import Settings, choose, deviation_path, weights_files
+from .files import deviation_path, weights_files
 
 
 def record_path(result: Path) -> Path:
@@ -20,19 +21,27 @@ def record_path(result: Path) -> Path:
     return result.with_suffix(".json")
 
 
-def describe(source: Path, settings: Settings) -> dict[str, Any]:
-    """What determines a result: files by their content, settings by their value; not the device.
+def describe(source: Path, options: Options) -> dict[str, Any]:
+    """What determines a result: files by their content, options by their value; not the device.
 
     Raises:
-        InputError: the map, the weights, the mask or the model can't be read, or the resolution is none that a map has.
+        InputError: the map, the weights, the mask or the model can't be read.
     """
-    told = asdict(settings)
-    del told["device"]
-    told["method"] = choose(settings)[0]
-    told["weights"] = [_digest(path) for path in weights_files(settings)]
+    from ..enhancement.methods import choose
+
+    told = _settings(options)
+    told["method"] = choose(options)[0]
+    told["weights"] = [_digest(path) for path in weights_files(options)]
     for key in ("mask", "model"):
         told[key] = _digest(Path(told[key])) if told[key] else None
     return {"input": {"path": str(source), "sha256": _digest(source)}, "settings": told}
+
+
+def _settings(options: Options) -> dict[str, Any]:
+    told = asdict(options)
+    del told["device"]
+    told["contour"] = told.pop("level")  # as records have called it from the first
+    return told
 
 
 def _digest(path: Path) -> str:
@@ -55,7 +64,8 @@ def is_done(result: Path, wanted: dict[str, Any]) -> bool:
     if found is None or not result.is_file():
         return False
     if found["input"]["sha256"] == wanted["input"]["sha256"]:
-        return found["settings"] == wanted["settings"]
+        # An option that a record doesn't know had its default.
+        return _settings(Options()) | found["settings"] == wanted["settings"]
     other, source = Path(found["input"]["path"]), Path(wanted["input"]["path"])
     if other != source and other.exists() and not (source.exists() and other.samefile(source)):
         raise InputError(f"{source}: {result} is the result of {other}; give another folder for this one's")

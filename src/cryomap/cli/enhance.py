@@ -14,15 +14,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..atoms import read_model
-from ..density import read_map, require_writable
 from ..errors import InputError
-from . import half_maps as halves_cli
+from ..job import OPTIONS, Option, Options
+from ..typed_json import to_plain
+from .half_maps import enhance_half_maps
 
 if TYPE_CHECKING:
-    from ..batch.files import Settings
     from ..batch.many import Outcome
+    from ..enhancement.tiles import Progress
 
+ALIASES = {"level": ("--contour",)}
 STOPPED = 130
 
 
@@ -36,31 +37,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         required=True,
         help="map to write (.mrc, .map or .mrc.gz); for several maps, or with / at its end, a folder of results",
     )
-    parser.add_argument("--method", choices=("superem", "cryosamu"), help="default: by resolution")
-    parser.add_argument("--resolution", type=float, metavar="A", help="of the map; chooses the method")
-    parser.add_argument("--contour", type=float, metavar="LEVEL", help="level at which you look at the map")
-    parser.add_argument("--weights", metavar="FILE", help="instead of the bundled ones")
-    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps", help="default: auto")
-    parser.add_argument("--grid-spacing", type=float, metavar="A", help="of the result")
-    parser.add_argument("--mask", metavar="MAP", help="enhance only where this map is above 0")
-    parser.add_argument(
-        "--model",
-        metavar="FILE",
-        help="PDB or mmCIF that fits the map: names what was lost, finds more of it",
-    )
-    parser.add_argument(
-        "--keep-lost", action="store_true", help="blend the input into density that the network lost"
-    )
-    parser.add_argument(
-        "--samples",
-        type=int,
-        default=1,
-        metavar="N",
-        help="mean and deviation (OUTPUT_sd) over N orientations",
-    )
-    parser.add_argument(
-        "--half-maps", action="store_true", help="enhance two half maps alone and together, and compare"
-    )
+    for option in OPTIONS:
+        _add_option(parser, option)
     parser.add_argument(
         "--dask", metavar="ADDRESS", help="a folder's maps on this cluster: its scheduler, or scheduler file"
     )
@@ -68,63 +46,63 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    names = [f"--{option.name.replace('_', '-')}", *ALIASES.get(option.name, ())]
+    if option.kind is bool:
+        parser.add_argument(*names, action="store_true", help=option.help)
+        return
+    # Choices and bounds are checked by `Options`.
+    metavar = "|".join(option.choices) or (
+        "FILE" if option.is_file else option.unit or option.kind.__name__.upper()
+    )
+    default = "" if option.default is None else f"; default: {option.default}"
+    parser.add_argument(
+        *names, type=option.kind, default=option.default, metavar=metavar, help=option.help + default
+    )
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    """The options, files as absolute paths: other processes may have another working directory."""
+    given = {option: getattr(arguments, option.name) for option in OPTIONS}
+    return Options(
+        **{option.name: os.path.abspath(v) if option.is_file and v else v for option, v in given.items()}
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Enhance, print and write; returns the exit code.
 
     Raises:
         InputError: what was asked for makes no sense or, of a single map, can't be done.
     """
-    from ..batch.files import Settings
-
     # What Apple's GPU can't do is then done by the CPU instead of failing; torch reads it when it's imported.
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
-    settings = Settings(
-        options.method,
-        options.resolution,
-        options.contour,
-        options.weights and os.path.abspath(options.weights),
-        options.device,
-        options.grid_spacing,
-        options.mask and os.path.abspath(options.mask),
-        options.keep_lost,
-        options.samples,
-        options.model and os.path.abspath(options.model),
-    )
-    output = options.output
+    options, output = _options(arguments), arguments.output
     if options.half_maps:
-        if options.dask:
+        if arguments.dask:
             raise InputError("--half-maps gives one result; it goes without --dask")
-        _enhance_half_maps(options, settings)
+        enhance_half_maps(arguments.maps, output, options, arguments.json, _progress())
         return 0
-    if len(options.maps) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir():
-        return _enhance_many(options, settings)
-    if options.dask:
+    if len(arguments.maps) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir():
+        return _enhance_many(arguments, options)
+    if arguments.dask:
         raise InputError(f"--dask writes to a folder of results; give -o {Path(output).parent}{os.sep}")
-    _enhance_single(options.maps[0], output, settings, options.json)
+    _enhance_single(arguments.maps[0], output, options, arguments.json)
     return 0
 
 
-def _enhance_single(source: str, output: str, settings: Settings, as_json: bool) -> None:
+def _enhance_single(source: str, output: str, options: Options, as_json: bool) -> None:
     from ..batch.files import enhance_file
 
-    progress = _show_progress if sys.stderr.isatty() else None
-    done = enhance_file(source, output, settings, progress)
+    report = to_plain(enhance_file(source, output, options, _progress()).report)
     if as_json:
-        print(json.dumps({"input": source, "output": output, **done.to_dict()}))
+        print(json.dumps({"input": source, "output": output, **report}))
     else:
-        print(f"{output}: {_in_words(done.to_dict())}")
+        print(f"{output}: {_in_words(report)}")
 
 
-def _enhance_half_maps(options: argparse.Namespace, settings: Settings) -> None:
-    from ..batch.files import load
-
-    require_writable(options.output, keep=options.maps[0])
-    halves = [read_map(path) for path in options.maps]
-    mask = read_map(settings.mask) if settings.mask else None
-    model = read_model(settings.model) if settings.model else None
-    halves_cli.require_half_maps(options, halves)
-    progress = _show_progress if sys.stderr.isatty() else None
-    halves_cli.enhance_half_maps(options, halves, mask, load(settings), progress, model)
+def _progress() -> Progress | None:
+    return _show_progress if sys.stderr.isatty() else None
 
 
 def _show_progress(done: int, total: int, seconds_left: float) -> None:
@@ -140,25 +118,25 @@ def _in_words(report: dict) -> str:
     )
 
 
-def _enhance_many(options: argparse.Namespace, settings: Settings) -> int:
+def _enhance_many(arguments: argparse.Namespace, options: Options) -> int:
     from ..batch import many
 
-    tasks = many.plan(options.maps, options.output)
-    many.make_folder(options.output)
-    if options.dask:
+    tasks = many.plan(arguments.maps, arguments.output)
+    many.make_folder(arguments.output)
+    if arguments.dask:
         from ..batch.cluster import enhance_on_cluster
 
-        coming = enhance_on_cluster(tasks, settings, options.dask)
+        coming = enhance_on_cluster(tasks, options, arguments.dask)
     else:
         from ..batch.processes import enhance_in_processes, gpus
 
-        coming = enhance_in_processes(tasks, settings, gpus(settings.device))
+        coming = enhance_in_processes(tasks, options, gpus(options.device))
     outcomes: list[Outcome] = []
     try:
         with _terminable(), closing(coming):
             for outcome in coming:
                 outcomes.append(outcome)
-                _tell(outcome, f"[{len(outcomes)}/{len(tasks)}]", options.json)
+                _tell(outcome, f"[{len(outcomes)}/{len(tasks)}]", arguments.json)
     except KeyboardInterrupt:
         _sum_up(outcomes, len(tasks))
         print("stopped; the same command goes on from here", file=sys.stderr)

@@ -2,82 +2,56 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..batch.files import beside
-from ..density import DensityMap, require_writable, write_map
+from ..batch.files import beside, enhancer
+from ..density import read_map, require_writable, write_map
 from ..errors import InputError
+from ..job import Options
 from ..trust.halves import HalvesComparison, require_halves
+from ..typed_json import to_plain
 
 if TYPE_CHECKING:
-    from ..atoms import AtomicModel
-    from ..enhancement.methods import Method
     from ..enhancement.tiles import Progress
 
 PARTS = ("_half1", "_half2", "_agreement")
 
 
-def require_half_maps(options: argparse.Namespace, halves: list[DensityMap]) -> None:
-    """Raise InputError unless there are two maps on one grid, and outputs that can be written."""
-    if len(halves) != 2:
-        raise InputError(f"--half-maps takes the two half maps of one reconstruction, not {len(halves)}")
-    require_halves(*halves)
-    for path in _outputs(options):
-        for given in options.maps:
-            require_writable(path, keep=given)
-
-
 def enhance_half_maps(
-    options: argparse.Namespace,
-    halves: list[DensityMap],
-    mask: DensityMap | None,
-    method: Method,
-    progress: Progress | None,
-    model: AtomicModel | None = None,
+    maps: Sequence[str], output: str, options: Options, as_json: bool, progress: Progress | None
 ) -> None:
     """Enhance two half maps alone and together, write all results, and say how far the halves agree.
 
     The result of their mean goes to the output, those of the halves and the local correlation of these beside
     it, as OUTPUT_half1, OUTPUT_half2 and OUTPUT_agreement.
 
-    Args:
-        options: of the command.
-        halves: see `require_half_maps`.
-        mask, method, progress, model: as in `enhance_trusted`.
-
     Raises:
-        InputError, MemoryError: as `enhance_trusted`.
+        InputError: not two maps on one grid, outputs that can't be written, or as `enhance_trusted`.
+        MemoryError: as `enhance_trusted`.
     """
+    if len(maps) != 2:
+        raise InputError(f"--half-maps takes the two half maps of one reconstruction, not {len(maps)}")
+    paths = [Path(output), *(beside(output, part) for part in PARTS)]
+    for path in paths:
+        for given in maps:
+            require_writable(path, keep=given)
+    halves = [read_map(path) for path in maps]
+    require_halves(*halves)
+    enhance = enhancer(options, progress)
     from ..enhancement.halves import enhance_halves
 
-    done = enhance_halves(
-        *halves,
-        method,
-        options.contour,
-        mask,
-        options.grid_spacing,
-        progress,
-        resolution=options.resolution,
-        keep=options.keep_lost,
-        samples=options.samples,
-        model=model,
-    )
-    results = [done.together.result, *(half.result for half in done.halves), done.comparison.agreement]
-    paths = _outputs(options)
+    (one, two, together), comparison = enhance_halves(*halves, enhance)
+    results = together.result, one.result, two.result, comparison.agreement
     for result, path in zip(results, paths, strict=True):
         write_map(result, path)
-    if options.json:
-        places = {"inputs": options.maps, "outputs": [str(path) for path in paths]}
-        print(json.dumps({**places, **done.to_dict()}))
+    if as_json:
+        places = {"inputs": list(maps), "outputs": [str(path) for path in paths]}
+        print(json.dumps({**places, **to_plain(together.report), "halves": to_plain(comparison)}))
     else:
-        print(summary(options.output, done.comparison))
-
-
-def _outputs(options: argparse.Namespace) -> list[Path]:
-    return [Path(options.output), *(beside(options.output, part) for part in PARTS)]
+        print(summary(output, comparison))
 
 
 def summary(output: str, found: HalvesComparison) -> str:

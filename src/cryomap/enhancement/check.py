@@ -8,10 +8,10 @@ import numpy as np
 
 from ..density import DensityMap
 from ..errors import InputError
+from ..job import Options
 
 SMALLEST_BOX = 8  # voxels
 STEP_RANGE = (0.4, 5.0)  # A
-SPACING_RANGE = (0.2, 5.0)  # A, of a result
 MOST_VOXELS = 2**31
 LABEL_SHARE = 0.9  # of neighbouring voxels having one value
 
@@ -61,30 +61,18 @@ def require_level(density: DensityMap, level: float) -> None:
         )
 
 
-def require_grid_spacing(density: DensityMap, spacing: float) -> None:
-    """Refuse a grid for the result that is too coarse for the detail, or too fine to hold.
+def require_holdable(density: DensityMap, spacing: float) -> None:
+    """Refuse a grid for the result that is too fine to hold.
 
     Raises:
-        InputError: a spacing outside 0.2 to 5 A, or more voxels than 2^31.
+        InputError: a spacing (A) that no result has, or one that makes more voxels than 2^31.
     """
-    low, high = SPACING_RANGE
-    if not low <= spacing <= high:
-        raise InputError(f"grid spacing {spacing:g} A: give {low:g} to {high:g} A")
+    Options(grid_spacing=spacing)
     voxels = math.prod(density.grid.cubic(spacing).shape)
     if voxels > MOST_VOXELS:
         raise InputError(
             f"grid spacing {spacing:g} A makes {voxels:,} voxels of {density.name}; give a larger spacing"
         )
-
-
-def require_resolution(resolution: float) -> None:
-    """Refuse a resolution that no map has.
-
-    Raises:
-        InputError: outside 1 to 50 A.
-    """
-    if not 1 <= resolution <= 50:
-        raise InputError(f"resolution {resolution:g} A: give the map's resolution in A, 1 to 50")
 
 
 def looks_like_labels(values: np.ndarray) -> bool:

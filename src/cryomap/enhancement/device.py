@@ -12,7 +12,6 @@ from torch import nn
 
 from ..errors import InputError
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 # Voxels a batch starts with. More doesn't help a CPU, whose caches are small; a GPU wants to be filled.
 BATCH_VOXELS = {"cpu": 2**17, "cuda": 2**22, "mps": 2**20}
 
@@ -32,7 +31,7 @@ def choose_device(wanted: str = "auto") -> torch.device:
     if wanted == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
     if wanted not in present:
-        raise InputError(f"device {wanted!r}: not one of {', '.join(DEVICES)}")
+        raise InputError(f"device {wanted!r}: not one of {', '.join(('auto', *present))}")
     if not present[wanted]:
         raise InputError(
             f"device {wanted!r}: PyTorch {torch.__version__} finds no such GPU here; use device auto or cpu"

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from ..errors import InputError
+from ..job import Options
 from ..networks.card import Card
 from ..networks.checkpoint import load_weights
 from .device import Predictor, choose_device, describe
@@ -25,8 +26,11 @@ HALO = 4  # voxels; the result is computed this far around density, since a netw
 log = logging.getLogger(__name__)
 
 
-def choose_method(resolution: float | None) -> tuple[str, str]:
-    """The method for a map of that resolution (A), and why, in words for the log."""
+def choose(options: Options) -> tuple[str | None, str]:
+    """The method's name, None to take that of the weights file, and why, in words for the log ("" if it's named)."""
+    resolution = options.resolution
+    if options.method is not None or options.weights is not None:
+        return options.method, ""
     if resolution is None:
         return "superem", "method superem, since no resolution was given"
     if resolution <= SUPEREM_LIMIT:
@@ -66,6 +70,18 @@ class Method:
         if how["name"] == "contour":
             how["level"] = level
         return normalize(values, how)
+
+
+def load(options: Options) -> Method:
+    """The network of these options on its device.
+
+    Raises:
+        InputError: as `load_method`.
+    """
+    name, reason = choose(options)
+    if reason:
+        log.info(reason)
+    return load_method(name, options.weights, options.device)
 
 
 def load_method(name: str | None, weights: str | os.PathLike | None = None, device: str = "auto") -> Method:

@@ -12,10 +12,13 @@ import numpy as np
 from ..atoms import AtomicModel
 from ..density import DensityMap
 from ..errors import InputError
+from ..job import Options
 from ..trust.judgement import Trust, judge
 from ..trust.restore import keep_lost
-from .methods import Method
-from .run import Report, enhance, unit_mask
+from .methods import Method, load
+from .prepare import prepare
+from .report import Report
+from .run import enhance_prepared
 from .samples import enhance_samples
 from .tiles import Progress
 
@@ -30,79 +33,85 @@ class Enhanced:
 
     Attributes:
         result: the enhanced map (the mean where it was sampled; lost density given back where that was wanted).
-        report: what was done.
-        trust: the judgement of the network's own result; None where input and result can't be compared.
+        report: what was done; its judgement is that of the network's own result, None where input and result can't be
+            compared.
         deviation: standard deviation over the samples; None without.
-        restored: how many lost regions were filled.
-        trust_seconds: what judging and filling took.
     """
 
     result: DensityMap
     report: Report
-    trust: Trust | None
     deviation: DensityMap | None
-    restored: int
-    trust_seconds: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """The report with the trust summary under "trust" (null where there is none)."""
-        trust = self.trust and {
-            **self.trust.to_dict(),
-            "restored": self.restored,
-            "seconds": round(self.trust_seconds, 3),
-        }
-        return {**self.report.to_dict(), "trust": trust}
+
+def enhance(
+    density: DensityMap,
+    *,
+    mask: DensityMap | None = None,
+    model: AtomicModel | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Enhanced:
+    """Enhance a map with the network that suits it, and judge the result.
+
+    Args:
+        density: the map.
+        mask: 0 (leave out) to its maximum (keep), on any grid.
+        model: atoms in the map's frame: names what was lost, and says where to look for it.
+        progress: told after each batch of tiles; it may raise `Cancelled`.
+        **options: fields of `cryomap.job.Options`: method, resolution, level, device, keep_lost, samples, ...
+
+    Raises:
+        InputError: the map, the mask or an option can't be used.
+        MemoryError: not even one tile fits.
+    """
+    wanted = Options(**options)
+    return enhance_trusted(density, load(wanted), wanted, mask=mask, model=model, progress=progress)
 
 
 def enhance_trusted(
     density: DensityMap,
     method: Method,
-    level: float | None = None,
-    mask: DensityMap | None = None,
-    grid_spacing: float | None = None,
-    progress: Progress | None = None,
+    options: Options,
     *,
-    resolution: float | None = None,
-    keep: bool = False,
-    samples: int = 1,
+    mask: DensityMap | None = None,
     model: AtomicModel | None = None,
     sites: np.ndarray | None = None,
+    progress: Progress | None = None,
 ) -> Enhanced:
     """Enhance a map, compare the result with it, and give back what was lost if wanted.
 
     Args:
-        density, method, level, mask, grid_spacing, progress: as in `enhance`.
-        resolution: of the map, in A.
-        keep: blend the input into lost regions.
-        samples: orientations to run; 1 is the map as it is.
+        density: the map.
+        method: as loaded for these options.
+        options: how; files that they name were read by the caller.
+        mask, progress: as in `enhance`.
         model, sites: as in `judge`.
 
     Raises:
         InputError, MemoryError: as `enhance`.
     """
-    deviation = None
-    if samples == 1:
-        result, report = enhance(density, method, level, mask, grid_spacing, progress)
+    prepared = prepare(density, options.level, mask, options.grid_spacing)
+    density, deviation = prepared.density, None
+    if options.samples == 1:
+        result, report = enhance_prepared(prepared, method, progress)
     else:
-        result, deviation, report = enhance_samples(
-            density, method, samples, level, mask, grid_spacing, progress
-        )
+        result, deviation, report = enhance_samples(prepared, method, options.samples, progress)
     begun = time.monotonic()
-    if mask is not None:
-        density = replace(density, values=density.values * unit_mask(mask, density).values)
-    trust, restored = None, 0
     try:
         trust = judge(
-            density, result, level=report.contour_in, resolution=resolution, model=model, sites=sites
+            density, result, level=prepared.level, resolution=options.resolution, model=model, sites=sites
         )
     except InputError as error:
         log.warning("the result can't be compared with the input: %s", error)
-    if trust is not None and trust.lost:
-        for line in describe_lost(trust, keep):
+        return Enhanced(result, report, deviation)
+    restored = 0
+    if trust.lost:
+        for line in describe_lost(trust, options.keep_lost):
             lost_log.warning("%s: %s", density.name, line)
-        if keep:
+        if options.keep_lost:
             result, restored = keep_lost(density, result, trust), len(trust.lost)
-    return Enhanced(result, report, trust, deviation, restored, time.monotonic() - begun)
+    trust = replace(trust, restored=restored, seconds=round(time.monotonic() - begun, 3))
+    return Enhanced(result, replace(report, trust=trust), deviation)
 
 
 def describe_lost(trust: Trust, restored: bool, most: int = 5) -> list[str]:

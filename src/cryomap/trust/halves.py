@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import ndimage
@@ -24,37 +23,36 @@ LEAST_VOLUME = 30.0  # A^3
 
 
 @dataclass(frozen=True)
+class Disagreement:
+    """A region of density where enhanced half maps disagree: center (x, y, z in A), volume (A^3), nearest residue."""
+
+    center: tuple[float, float, float]
+    volume: float
+    nearest: str = ""
+    kind: str = ""
+    distance: float | None = None
+
+
+@dataclass(frozen=True)
 class HalvesComparison:
-    """Enhanced half maps compared.
+    """Enhanced half maps compared; as JSON it has no map.
 
     Attributes:
-        before: FSC of the half maps as they came, without a mask.
-        after: FSC of the enhanced halves.
-        d_before: d (A) where the first falls below 0.143; None if nowhere.
-        d_after: the same of the second.
-        agreement: local correlation of the enhanced halves, -1..1, on their grid; 0 where neither has density.
-        disagreements: center (x, y, z in A) and volume (A^3) of each region of density where it is below 0.5.
+        d_before: d (A) where the FSC of the half maps as they came, without a mask, falls below 0.143; None if
+            nowhere.
+        d_after: the same of the enhanced halves.
+        fsc: both curves, "before" and "after".
+        disagreements: where the local correlation is below 0.5, the largest region first.
         warning: what this does not mean.
+        agreement: local correlation of the enhanced halves, -1..1, on their grid; 0 where neither has density.
     """
 
-    before: Curve
-    after: Curve
     d_before: float | None
     d_after: float | None
-    agreement: DensityMap
-    disagreements: tuple[tuple[tuple[float, float, float], float], ...]
+    fsc: dict[str, Curve]
+    disagreements: tuple[Disagreement, ...]
     warning: str = WARNING
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the arrays, for `json.dumps`."""
-        curves = {"before": self.before, "after": self.after}
-        return {
-            "d_before": self.d_before,
-            "d_after": self.d_after,
-            "fsc": {key: {"d": c.d.tolist(), "fsc": c.fsc.tolist()} for key, c in curves.items()},
-            "disagreements": [{"center": list(at), "volume": volume} for at, volume in self.disagreements],
-            "warning": self.warning,
-        }
+    agreement: DensityMap | None = field(default=None, metadata={"json": None})
 
 
 def compare_halves(
@@ -77,12 +75,11 @@ def compare_halves(
     after = _correlate(first, second)
     agreement = local_agreement(first, second, level)
     return HalvesComparison(
-        before,
-        after,
         resolution_at(before, 0.143),
         resolution_at(after, 0.143),
-        agreement,
+        {"before": before, "after": after},
         _disagreements(agreement, (first.values > level) | (second.values > level)),
+        agreement=agreement,
     )
 
 
@@ -138,14 +135,14 @@ def _correlate(first: DensityMap, second: DensityMap) -> Curve:
     return shell_correlation(spacings.of_map(first.values), spacings.of_map(second.values), spacings.d)
 
 
-def _disagreements(agreement: DensityMap, dense: np.ndarray) -> tuple:
+def _disagreements(agreement: DensityMap, dense: np.ndarray) -> tuple[Disagreement, ...]:
     labels, count = ndimage.label(dense & (agreement.values < DISAGREEMENT))
     index = np.arange(1, count + 1)
     volumes = np.bincount(labels.ravel(), minlength=count + 1)[1:] * agreement.grid.voxel_volume
     chosen = index[volumes >= LEAST_VOLUME]
     centers = ndimage.center_of_mass(labels > 0, labels, chosen)
     found = [
-        (tuple(map(float, agreement.grid.to_xyz(np.array(center[::-1])))), float(volumes[i - 1]))
+        Disagreement(tuple(map(float, agreement.grid.to_xyz(np.array(center[::-1])))), float(volumes[i - 1]))
         for i, center in zip(chosen, centers, strict=True)
     ]
-    return tuple(sorted(found, key=lambda item: -item[1]))
+    return tuple(sorted(found, key=lambda one: -one.volume))

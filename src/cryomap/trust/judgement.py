@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,44 +21,46 @@ MARGIN = 10.0  # A about the density that are looked at
 
 @dataclass(frozen=True)
 class Trust:
-    """What a result kept of its input.
+    """What a result kept of its input; as JSON it has no arrays.
 
     Attributes:
         mean_support: the mean of `support` over the result's own density, each voxel by its density: one figure
             whatever the contour.
-        support: local correlation of the input and the result brought back to its resolution, -1..1, on the
-            input's grid; 0 far from density.
-        lost: regions of the input that vanished, the most striking first.
-        invented: regions of the result with nothing in the input.
         resolution: at which the two were compared, in A.
         noise: standard deviation of the input's noise at that resolution.
         threshold: sigma that a region had to pass.
+        lost: regions of the input that vanished, the most striking first.
+        invented: regions of the result with nothing in the input.
+        restored: how many lost regions were filled from the input.
+        seconds: what judging and filling took.
+        support: local correlation of the input and the result brought back to its resolution, -1..1, on the
+            input's grid; 0 far from density.
     """
 
-    mean_support: float
-    support: DensityMap
-    lost: tuple[Region, ...]
-    invented: tuple[Region, ...]
+    mean_support: float = field(metadata={"json": "support"})
     resolution: float
     noise: float
-    threshold: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the arrays, for `json.dumps`."""
-        return {
-            "support": round(self.mean_support, 4),
-            "resolution": round(self.resolution, 3),
-            "noise": self.noise,
-            "threshold_sigma": round(self.threshold, 3),
-            "lost": [region.to_dict() for region in self.lost],
-            "invented": [region.to_dict() for region in self.invented],
-        }
+    threshold: float = field(metadata={"json": "threshold_sigma"})
+    lost: tuple[Region, ...]
+    invented: tuple[Region, ...]
+    restored: int = 0
+    seconds: float = 0.0
+    support: DensityMap | None = field(default=None, metadata={"json": None})
 
     def region_voxels(self) -> np.ndarray:
         """Voxels of all regions, int32 (n, 4): the region's number, from 1, negative for invented ones; z, y, x."""
         numbered = [*enumerate(self.lost, 1), *((-n, region) for n, region in enumerate(self.invented, 1))]
         parts = [np.insert(region.voxels, 0, number, axis=1) for number, region in numbered]
         return np.concatenate(parts or [np.zeros((0, 4))]).astype(np.int32)
+
+    def with_voxels(self, voxels: np.ndarray) -> Trust:
+        """The same after JSON, with voxels from `region_voxels`."""
+
+        def filled(regions: tuple[Region, ...], sign: int) -> tuple[Region, ...]:
+            parts = [voxels[voxels[:, 0] == sign * n, 1:] for n in range(1, len(regions) + 1)]
+            return tuple(replace(r, voxels=part) for r, part in zip(regions, parts, strict=True))
+
+        return replace(self, lost=filled(self.lost, 1), invented=filled(self.invented, -1))
 
 
 def judge(
@@ -99,13 +100,13 @@ def judge(
     support = np.zeros(before.grid.shape, np.float32)
     support[box] = local
     return Trust(
-        mean_support=float(np.average(local, weights=result.values.clip(0))),
-        support=DensityMap(support, before.grid, f"{before.name} support"),
+        mean_support=round(float(np.average(local, weights=result.values.clip(0))), 4),
+        resolution=round(comparison.resolution, 3),
+        noise=comparison.noise,
+        threshold=round(threshold(comparison), 3),
         lost=_shifted(lost, start),
         invented=_shifted(invented, start),
-        resolution=comparison.resolution,
-        noise=comparison.noise,
-        threshold=threshold(comparison),
+        support=DensityMap(support, before.grid, f"{before.name} support"),
     )
 
 
@@ -134,4 +135,4 @@ def _part_with_density(
 
 
 def _shifted(regions: tuple[Region, ...], start: tuple[int, int, int]) -> tuple[Region, ...]:
-    return tuple(replace(r, voxels=r.voxels + np.array(start, np.int32)) for r in regions)
+    return tuple(replace(r.rounded(), voxels=r.voxels + np.array(start, np.int32)) for r in regions)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import ndimage
@@ -49,7 +48,7 @@ class Region:
             the input lacks.
         nearest: the nearest residue, ligand or ion of the model, "/A:301 HEM"; "" without a model.
         kind: of that residue, one of `cryomap.atoms.KINDS`; "" without a model.
-        distance: from the region to its nearest atom, in A; nan without a model.
+        distance: from the region to its nearest atom, in A; None without a model.
         voxels: int32 (n, 3), z, y, x on the input's grid.
     """
 
@@ -59,17 +58,24 @@ class Region:
     share: float
     nearest: str = ""
     kind: str = ""
-    distance: float = float("nan")
-    voxels: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.int32), repr=False, compare=False)
+    distance: float | None = None
+    voxels: np.ndarray = field(
+        default_factory=lambda: np.zeros((0, 3), np.int32),
+        repr=False,
+        compare=False,
+        metadata={"json": None},
+    )
 
-    def to_dict(self) -> dict[str, Any]:
-        """All but the voxels, as JSON can hold it."""
-        facts = {key: value for key, value in vars(self).items() if key != "voxels"}
-        if not self.nearest:
-            facts["distance"] = None
-        return {key: round(v, 4) if isinstance(v, float) else v for key, v in facts.items()} | {
-            "center": [round(x, 3) for x in self.center]
-        }
+    def rounded(self) -> Region:
+        """The region with as many digits as mean something, for tables."""
+        return replace(
+            self,
+            center=three_floats(round(x, 3) for x in self.center),
+            volume=round(self.volume, 4),
+            peak_sigma=round(self.peak_sigma, 4),
+            share=round(self.share, 4),
+            distance=None if self.distance is None else round(self.distance, 4),
+        )
 
 
 def threshold(comparison: Comparison) -> float:

@@ -1,0 +1,108 @@
+"""Make a map ready for a network: checked, masked, with its contour level and the grid of its result."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..density import DensityMap, resample
+from ..errors import InputError
+from ..grid import Grid
+from .check import require_enhanceable, require_holdable, require_level
+from .contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
+
+FINE_STEP = 1.25  # A; an input whose voxels are larger gets its result on a grid of OUTPUT_STEP
+OUTPUT_STEP = 1.0  # A
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A map ready for a network.
+
+    Attributes:
+        density: the map, 0 outside the mask.
+        mask: 0..1 on the map's grid, or None.
+        level: the contour level.
+        noise: what is not above this is no density.
+        grid: of the result.
+        begun: when the preparation began, by `time.monotonic`.
+    """
+
+    density: DensityMap
+    mask: DensityMap | None
+    level: float
+    noise: float
+    grid: Grid
+    begun: float
+
+    def masked(self, result: DensityMap) -> DensityMap:
+        """A result, 0 outside the mask; changed in place."""
+        if self.mask is not None:
+            result.values[...] *= resample(self.mask, self.grid, order=1).values
+        return result
+
+    def contours(self, result: DensityMap) -> dict[str, float]:
+        """What a report says of contours: the input's level, that of the result, and the volume both enclose."""
+        volume = enclosed_volume(self.density.values, self.level, self.density.grid.voxel_volume)
+        level = level_for_volume(result.values, volume, result.grid.voxel_volume)
+        return {"contour_in": self.level, "contour_out": level, "volume": volume}
+
+
+def prepare(
+    density: DensityMap,
+    level: float | None = None,
+    mask: DensityMap | None = None,
+    grid_spacing: float | None = None,
+) -> Prepared:
+    """Make a map ready.
+
+    Args:
+        density: the map; it isn't changed.
+        level: the contour level at which one looks at it; None takes mean + 1.5 standard deviations.
+        mask: 0 (leave out) to its maximum (keep), on any grid; density outside is neither seen nor shown.
+        grid_spacing: of the result, in A; None takes the input's own grid if its step is at most 1.25 A, else a
+            1 A grid over the same box.
+
+    Raises:
+        InputError: the map, the mask, the level or the spacing can't be used.
+    """
+    begun = time.monotonic()
+    require_enhanceable(density)
+    grid = _output_grid(density, grid_spacing)
+    if level is not None:
+        require_level(density, level)
+    if mask is not None:
+        mask = _unit_mask(mask, density)
+        density = replace(density, values=density.values * mask.values)
+        require_enhanceable(density)
+    # What one looks at is density, even if it is weaker than the noise.
+    noise = noise_ceiling(density.values, density.grid.voxel_volume)
+    noise = noise if level is None else min(noise, level)
+    if level is None:
+        level = default_contour(density.values)
+        log.info("%s: no contour level given; taking %.4g (mean + 1.5 sigma)", density.name, level)
+    return Prepared(density, mask, level, noise, grid, begun)
+
+
+def _output_grid(density: DensityMap, spacing: float | None) -> Grid:
+    if spacing is not None:
+        require_holdable(density, spacing)
+        return density.grid.cubic(spacing)
+    return density.grid if max(density.grid.step) <= FINE_STEP else density.grid.cubic(OUTPUT_STEP)
+
+
+def _unit_mask(mask: DensityMap, density: DensityMap) -> DensityMap:
+    """The mask on the density's grid, 0..1."""
+    high = float(mask.values.max())
+    if not (np.isfinite(high) and high > 0):
+        raise InputError(f"{mask.name}: a mask needs values above 0; its largest is {high:g}")
+    on_grid = resample(mask, density.grid, order=1)
+    values = (on_grid.values / high).clip(0, 1)
+    if not values.any():
+        raise InputError(f"{mask.name}: the mask doesn't overlap {density.name}; check its position")
+    return replace(on_grid, values=values)
