@@ -3,17 +3,21 @@ VENV := .venv
 PY := $(VENV)/bin/python
 CHIMERAX ?= chimerax
 
-.PHONY: env demo test lint bundle clean
+.PHONY: env demo test lint matrix bundle clean
 
 # Everything is installed into .venv, so nothing of the user's own Python changes.
 env: $(VENV)/.ready
 
-$(VENV)/.ready: requirements.txt requirements-dev.txt requirements-train.txt
+$(VENV)/.engine: requirements.txt requirements-demo.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet -r requirements.txt -r requirements-dev.txt -r requirements-train.txt
+	$(PY) -m pip install --quiet -r requirements.txt -r requirements-demo.txt
 	touch $@
 
-demo: env
+$(VENV)/.ready: $(VENV)/.engine requirements-dev.txt requirements-train.txt
+	$(PY) -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+demo: $(VENV)/.engine
 	$(PY) scripts/demo.py
 
 test: env
@@ -21,9 +25,14 @@ test: env
 
 lint: env
 	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+# Some tests with every Python and numpy that can be had here; .matrix keeps the environments.
+matrix:
+	$(PYTHON) .ci/matrix.py
 
 bundle:
 	$(CHIMERAX) --nogui --exit --cmd "devel build $(CURDIR)"
 
 clean:
-	rm -rf build dist demo src/*.egg-info
+	rm -rf build dist demo .matrix src/*.egg-info
