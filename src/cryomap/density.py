@@ -122,7 +122,7 @@ def _from_header(path: Path, header: np.recarray, data: np.ndarray) -> DensityMa
     return DensityMap(values, Grid(values.shape, step, origin, angles), path.name, frame, _labels(header))
 
 
-def _labels(header: np.ndarray) -> tuple[str, ...]:
+def _labels(header: np.recarray) -> tuple[str, ...]:
     count = max(0, min(int(header.nlabl), len(header.label)))
     texts = (bytes(label).decode("latin-1").strip("\0 ") for label in header.label[:count])
     return tuple(text for text in texts if text)
@@ -178,7 +178,7 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
             _compress(temporary)
 
 
-def _write_labels(header: np.ndarray, labels: tuple[str, ...]) -> None:
+def _write_labels(header: np.recarray, labels: tuple[str, ...]) -> None:
     """The last of the labels that there is room for, without mrcfile's time stamps, which change the bytes."""
     header.label = b""
     kept = labels[-len(header.label) :]

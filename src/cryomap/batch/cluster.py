@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from threading import Lock
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _one_at_a_time = Lock()
 
 
-def enhance_on_cluster(tasks: Sequence[Task], options: Options, address: str) -> Iterator[Outcome]:
+def enhance_on_cluster(tasks: Sequence[Task], options: Options, address: str) -> Generator[Outcome, None, None]:
     """Outcomes as they come. Closing the iterator takes back what no worker has begun.
 
     Args:

@@ -7,11 +7,12 @@ import multiprocessing
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from typing import cast
 
 from ..job import Options
 from .many import Outcome, Task, enhance_one
@@ -43,7 +44,7 @@ def gpus(device: str) -> list[int | None]:
 
 def enhance_in_processes(
     tasks: Sequence[Task], options: Options, devices: Sequence[int | None]
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Outcomes as they come. Closing the iterator, or an exception in it, stops the processes.
 
     Args:
@@ -58,7 +59,7 @@ def enhance_in_processes(
             _start(workers, gpu, options, waiting.popleft())
         while workers:
             # Windows notices a Ctrl-C between two waits only.
-            for connection in wait(list(workers), timeout=1):
+            for connection in cast("list[Connection]", wait(list(workers), timeout=1)):
                 yield _take(workers, connection)
                 gpu = workers[connection].gpu
                 if waiting and workers[connection].process.is_alive():

@@ -121,11 +121,11 @@ def table(report: Assessment) -> str:
     for figure in report.maps[0].figures:
         rows.append((figure, *(_show(scores.figures.get(figure)) for scores in report.maps)))
     rows += _class_rows(report)
-    if report.maps[0].cube_comparison:
-        rows.append(("cubes: mean CC", *(_show(s.cube_comparison.mean_after) for s in report.maps)))
-        if len(report.maps) > 1:
-            shares = [_show(scores.cube_comparison.improved) for scores in report.maps[1:]]
-            rows.append(("cubes: share improved", "", *shares))
+    cubes = [scores.cube_comparison for scores in report.maps if scores.cube_comparison is not None]
+    if cubes:
+        rows.append(("cubes: mean CC", *(_show(found.mean_after) for found in cubes)))
+        if len(cubes) > 1:
+            rows.append(("cubes: share improved", "", *(_show(found.improved) for found in cubes[1:])))
     lines += _aligned(rows)
     marked = [(s.name, row) for s in report.maps for row in report.ligand_rows(s) if row["marks"]]
     for name, row in marked:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..density import LABEL, DensityMap
-from ..grid import Grid
+from ..grid import Grid, three_ints
 from ..metrics.fourier import d99, reflections
 from .noise import Solvent, find_solvent
 
@@ -132,8 +132,8 @@ def _enhanced(density: DensityMap) -> InputWarning | None:
 
 def _middle(density: DensityMap) -> DensityMap:
     """The middle of the box, at most LOOKED_AT voxels a side."""
-    start = tuple(max(0, (n - LOOKED_AT) // 2) for n in density.grid.shape)
-    shape = tuple(min(n, LOOKED_AT) for n in density.grid.shape)
+    start = three_ints(max(0, (n - LOOKED_AT) // 2) for n in density.grid.shape)
+    shape = three_ints(min(n, LOOKED_AT) for n in density.grid.shape)
     box = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
     return replace(density, values=density.values[box], grid=density.grid.cropped(start, shape))
 
