@@ -180,7 +180,7 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
 
 def _write_labels(header: np.recarray, labels: tuple[str, ...]) -> None:
     """The last of the labels that there is room for, without mrcfile's time stamps, which change the bytes."""
-    header.label = b""
+    header.label[:] = b""
     kept = labels[-len(header.label) :]
     header.label[: len(kept)] = [label.encode("latin-1", "replace")[:80] for label in kept]
     header.nlabl = len(kept)

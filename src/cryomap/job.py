@@ -72,7 +72,11 @@ def _option(default: Any, help: str, **more: Any) -> Any:
 
 @dataclass(frozen=True)
 class Options:
-    """How to enhance, the same for all maps of a request; `check` is called when one is made."""
+    """How to enhance, the same for all maps of a request.
+
+    Raises:
+        InputError: a value that makes no sense, see `Option.check`.
+    """
 
     method: str | None = _option(None, "network; by default that for the resolution", choices=METHODS)
     resolution: float | None = _option(None, "of the map; chooses the method", bounds=(1, 50), unit="A")
@@ -88,16 +92,9 @@ class Options:
     )
     half_maps: bool = _option(False, "enhance two half maps alone and together, and compare")
 
-    def check(self) -> None:
-        """Refuse values that make no sense, before any work.
-
-        Raises:
-            InputError: see `Option.check`.
-        """
+    def __post_init__(self) -> None:
         for option in OPTIONS:
             object.__setattr__(self, option.name, option.check(getattr(self, option.name)))
-
-    __post_init__ = check
 
 
 def _kind(hint: Any) -> type:

@@ -122,9 +122,10 @@ def _run_halves(job: Job, method: Method, emit: Emit) -> None:
     def enhance(density: DensityMap) -> Enhanced:
         return _enhance(density, job, next(numbers), job.maps[0], method, emit)
 
-    halves = (_read(given, given.values, given.name) for given in job.maps)
-    _, comparison = enhance_halves(*halves, enhance)
+    first, second = (_read(given, given.values, given.name) for given in job.maps)
+    _, comparison = enhance_halves(first, second, enhance)
     agreement, output = comparison.agreement, str(Path(job.folder, "agreement.npy"))
+    assert agreement is not None  # only what came as JSON lacks it
     _save(output, agreement.values)
     emit(HalvesResult(comparison, agreement.grid, output))
 
@@ -147,13 +148,14 @@ def _enhance(
         sites=np.load(given.sites) if given.sites else None,
         progress=progress,
     )
-    arrays = {"output": done.result.values, "deviation": done.deviation and done.deviation.values}
+    arrays = {"output": done.result.values}
+    if done.deviation is not None:
+        arrays["deviation"] = done.deviation.values
     if (trust := done.report.trust) is not None:
         arrays["regions"] = trust.region_voxels()
-        arrays["support"] = trust.support.values if job.support else None
-    files = {
-        key: str(Path(job.folder, f"{index}_{key}.npy")) for key, array in arrays.items() if array is not None
-    }
+        if job.support and trust.support is not None:
+            arrays["support"] = trust.support.values
+    files = {key: str(Path(job.folder, f"{index}_{key}.npy")) for key in arrays}
     for key, path in files.items():
         _save(path, arrays[key])
     emit(Result(index, done.report, **files))

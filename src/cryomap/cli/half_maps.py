@@ -38,12 +38,13 @@ def enhance_half_maps(
     for path in paths:
         for given in maps:
             require_writable(path, keep=given)
-    halves = [read_map(path) for path in maps]
-    require_halves(*halves)
+    first, second = (read_map(path) for path in maps)
+    require_halves(first, second)
     enhance = enhancer(options, progress)
     from ..enhancement.halves import enhance_halves
 
-    (one, two, together), comparison = enhance_halves(*halves, enhance)
+    (one, two, together), comparison = enhance_halves(first, second, enhance)
+    assert comparison.agreement is not None  # only what came as JSON lacks it
     results = together.result, one.result, two.result, comparison.agreement
     for result, path in zip(results, paths, strict=True):
         write_map(result, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Prepared:
             result.values[...] *= resample(self.mask, self.grid, order=1).values
         return result
 
-    def contours(self, result: DensityMap) -> dict[str, float]:
+    def contours(self, result: DensityMap) -> dict[str, Any]:
         """What a report says of contours: the input's level, that of the result, and the volume both enclose."""
         volume = enclosed_volume(self.density.values, self.level, self.density.grid.voxel_volume)
         level = level_for_volume(result.values, volume, result.grid.voxel_volume)

@@ -74,7 +74,7 @@ def enhance_samples(
     return outputs[0], outputs[1], report
 
 
-def orientations() -> list[tuple[tuple[int, int, int], tuple[int, ...]]]:
+def orientations() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """The 24 proper rotations of a cube, each as an order of axes and the axes then flipped; identity first.
 
     The others follow in an order in which neighbours differ in all axes, so that few copies already look

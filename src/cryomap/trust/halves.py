@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ..density import DensityMap, resample
 from ..errors import InputError
-from ..grid import Grid
+from ..grid import Grid, three_floats
 from ..metrics.fourier import Curve, reflections, resolution_at, shell_correlation
 from .consistency import window_mean, windowed_correlation
 
@@ -142,7 +142,7 @@ def _disagreements(agreement: DensityMap, dense: np.ndarray) -> tuple[Disagreeme
     chosen = index[volumes >= LEAST_VOLUME]
     centers = ndimage.center_of_mass(labels > 0, labels, chosen)
     found = [
-        Disagreement(tuple(map(float, agreement.grid.to_xyz(np.array(center[::-1])))), float(volumes[i - 1]))
+        Disagreement(three_floats(agreement.grid.to_xyz(np.array(center[::-1]))), float(volumes[i - 1]))
         for i, center in zip(chosen, centers, strict=True)
     ]
     return tuple(sorted(found, key=lambda one: -one.volume))
