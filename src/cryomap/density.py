@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
 import warnings
-import zlib
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from scipy import ndimage
 
+from .containers import content, kind_of, read_at_most
 from .errors import InputError
-from .grid import Grid, skew_matrix, three_floats
+from .grid import Grid
+from .mrc import HEADER_BYTES, SLACK, Header, data_start, header_bytes, parse_header
 from .replacing import replacing
 
-MODES = (0, 1, 2, 6, 12)  # signed bytes, shorts, floats, unsigned shorts, half floats
-TRANSFORM_MODES = (3, 4)
+MOST_COMPRESSION = 1040  # what gzip can make of a byte; a map that promises more isn't all there
 LABEL = "ChimeraX-MapEnhance"  # a result of ours carries a label with it
 
 
@@ -30,7 +33,8 @@ class DensityMap:
         grid: where the voxels are; `grid.shape == values.shape`.
         name: what messages call it, usually the file's name.
         frame: which header words gave the origin of a file, "origin" or "nstart"; "" if not from a file.
-        labels: what the header says of the map's history.
+        labels: what the header says of the map's history; the place of the map aside.
+        notes: what was taken otherwise than a file's header says, in sentences that name the file.
     """
 
     values: np.ndarray
@@ -38,6 +42,7 @@ class DensityMap:
     name: str = "map"
     frame: str = ""
     labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.shape != self.grid.shape:
@@ -45,87 +50,40 @@ class DensityMap:
 
 
 def read_map(path: str | os.PathLike) -> DensityMap:
-    """Read an MRC/CCP4 map, plain or compressed (.gz, .bz2), in whatever axis order it was written.
+    """Read an MRC/CCP4 map, plain or compressed (gzip, bzip2), in whatever axis order it was written.
 
-    The origin is that of the header's ORIGIN words where they are set, else NSTART x voxel size. ChimeraX reads
-    .mrc files so; of .map and .ccp4 files it reads NSTART alone.
+    The header is read first, and what it promises is compared with the file before anything large is read.
+    Where the words of a header leave a choice ChimeraX's is taken, and `notes` says so (see `mrc`).
 
     Raises:
         InputError: no such file, not a map, truncated, a complex transform, a 2D image, an image or volume
-            stack, or a voxel size of zero or less.
+            stack, or a number in the header that can't be.
     """
-    import mrcfile
-
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with mrcfile.open(path, permissive=True) as mrc:
-                header, data = mrc.header.copy(), mrc.data
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: not a readable MRC/CCP4 map ({error})") from None
-    if data is None:
-        if int(header.mode) not in MODES + TRANSFORM_MODES:
-            raise InputError(f"{path}: not an MRC/CCP4 map (data mode {int(header.mode)} is unknown)")
-        raise InputError(f"{path}: truncated; its header promises {_dimensions(header)} voxels")
-    if np.iscomplexobj(data):
-        raise InputError(f"{path}: a Fourier transform (mode {int(header.mode)}), not a density map")
-    _require_volume(path, header, data)
-    return _from_header(path, header, data)
+    name = Path(path).name
+    suffix = Path(name.lower().removesuffix(".gz").removesuffix(".bz2")).suffix
+    with content(path, "MRC/CCP4 map") as file:
+        first = file.read(HEADER_BYTES)
+        what = kind_of(first)
+        if what:
+            raise InputError(f"{path}: not an MRC/CCP4 map: {what}")
+        try:
+            header = parse_header(first, suffix)
+            voxels = _voxels(file, header)
+            offset, note = data_start(header, voxels)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        values = header.values(voxels, offset)
+    notes = tuple(f"{name}: {text}" for text in (*header.notes, note) if text)
+    return DensityMap(values, header.grid, name, header.frame, header.labels, notes)
 
 
-def _dimensions(header: np.recarray) -> str:
-    return f"{int(header.nx)} x {int(header.ny)} x {int(header.nz)}"
-
-
-def _require_volume(path: Path, header: np.recarray, data: np.ndarray) -> None:
-    if data.ndim != 3 or int(header.ispg) > 400:
-        raise InputError(f"{path}: a 2D image or a stack of volumes ({_dimensions(header)}), not one 3D map")
-    if int(header.ispg) == 0 and int(header.mz) == 1 and int(header.nz) > 1:
-        raise InputError(f"{path}: a stack of {int(header.nz)} 2D images, not a 3D map")
-    if min(data.shape) < 2:
-        raise InputError(f"{path}: a 2D image ({_dimensions(header)}), not a 3D map")
-
-
-def _from_header(path: Path, header: np.recarray, data: np.ndarray) -> DensityMap:
-    # The array's axes are (sections, rows, columns); mapc, mapr, maps say which of x, y, z (1, 2, 3) each is.
-    column, row, section = (int(header[key]) for key in ("mapc", "mapr", "maps"))
-    if sorted((column, row, section)) != [1, 2, 3]:
-        column, row, section = 1, 2, 3
-    labels = (section, row, column)
-    values = np.ascontiguousarray(
-        data.transpose([labels.index(axis) for axis in (3, 2, 1)]), dtype=np.float32
-    )
-
-    lengths = [float(header.cella[key]) for key in "xyz"]
-    intervals = [int(header[key]) for key in ("mx", "my", "mz")]
-    if min(intervals) <= 0:
-        intervals = list(values.shape[::-1])
-    # Six decimals: the header's lengths are float32, and 1.3400000436 is meant to be 1.34.
-    step = three_floats(round(length / n, 6) for length, n in zip(lengths, intervals, strict=True))
-    if not (min(step) > 0 and np.isfinite(step).all()):
-        size = " x ".join(f"{length:g}" for length in step)
-        raise InputError(f"{path}: voxel size {size} A; set the true voxel size in the header")
-    angles = three_floats(header.cellb[key] for key in ("alpha", "beta", "gamma"))
-    if not all(0 < angle < 180 for angle in angles):
-        angles = (90.0, 90.0, 90.0)
-
-    origin = three_floats(header.origin[key] for key in "xyz")
-    frame = "origin"
-    if not any(origin) or not np.isfinite(origin).all():
-        starts = {column: header.nxstart, row: header.nystart, section: header.nzstart}
-        start = np.array([int(starts[axis]) for axis in (1, 2, 3)])
-        origin = three_floats(skew_matrix(angles) @ (start * step))
-        frame = "nstart"
-    return DensityMap(values, Grid(values.shape, step, origin, angles), path.name, frame, _labels(header))
-
-
-def _labels(header: np.recarray) -> tuple[str, ...]:
-    count = max(0, min(int(header.nlabl), len(header.label)))
-    texts = (bytes(label).decode("latin-1").strip("\0 ") for label in header.label[:count])
-    return tuple(text for text in texts if text)
+def _voxels(file: BinaryIO, header: Header) -> bytearray:
+    """What follows the header, but no more than it promises and a little; nothing if there can't be so much."""
+    promised = header.data_bytes
+    most = os.stat(file.fileno()).st_size * (MOST_COMPRESSION if isinstance(file, gzip.GzipFile) else 1)
+    if promised > most and not isinstance(file, bz2.BZ2File):
+        return bytearray()
+    return read_at_most(file, promised + max(0, header.extended) + SLACK)
 
 
 def require_writable(path: str | os.PathLike, keep: str | os.PathLike | None = None) -> None:
@@ -148,48 +106,31 @@ def require_writable(path: str | os.PathLike, keep: str | os.PathLike | None = N
 
 
 def write_map(density: DensityMap, path: str | os.PathLike) -> None:
-    """Write an MRC2014 file (mode 2; compressed where the name ends in .gz), whole or not at all.
+    """Write an MRC2014 file (mode 2; compressed where the name ends in .gz or .bz2), whole or not at all.
 
-    The origin goes into the ORIGIN words, and into NSTART too where it is a whole number of voxels, so that
-    programs that read either one place the map alike.
+    The same map makes the same bytes. See `mrc.header_bytes` for how the place is written; a rotated grid is
+    kept in the label that Chimera and ChimeraX read.
 
     Raises:
         InputError: the folder is missing or can't be written, or the disk is full; nothing is left behind.
-        ValueError: the grid is rotated, which the format can't say.
     """
-    import mrcfile
-
-    path, grid = Path(path), density.grid
-    if not np.allclose(grid.rotation, np.eye(3)):
-        raise ValueError("an MRC file can't hold a rotated grid; resample it first")
+    path = Path(path)
     require_writable(path)
-    with replacing(path) as temporary:
-        with mrcfile.new(temporary, overwrite=True) as mrc:
-            mrc.set_data(np.ascontiguousarray(density.values, dtype=np.float32))
-            mrc.set_volume()
-            mrc.voxel_size = grid.step
-            mrc.header.cellb = grid.cell_angles
-            mrc.header.origin = grid.origin
-            start = np.linalg.inv(skew_matrix(grid.cell_angles)) @ grid.origin / grid.step
-            if np.allclose(start, np.round(start), atol=1e-3):
-                mrc.header.nxstart, mrc.header.nystart, mrc.header.nzstart = np.round(start).astype(int)
-            _write_labels(mrc.header, density.labels or ("cryomap",))
-        if path.suffix == ".gz":
-            _compress(temporary)
+    values = np.ascontiguousarray(density.values, "<f4")
+    with (
+        replacing(path) as temporary,
+        open(temporary, "wb") as plain,
+        _packer(plain, path.suffix.lower()) as out,
+    ):
+        out.write(header_bytes(values, density.grid, density.labels or ("cryomap",)))
+        out.write(values.data.cast("B"))
 
 
-def _write_labels(header: np.recarray, labels: tuple[str, ...]) -> None:
-    """The last of the labels that there is room for, without mrcfile's time stamps, which change the bytes."""
-    header.label[:] = b""
-    kept = labels[-len(header.label) :]
-    header.label[: len(kept)] = [label.encode("latin-1", "replace")[:80] for label in kept]
-    header.nlabl = len(kept)
-
-
-def _compress(path: str) -> None:
-    content = Path(path).read_bytes()
-    with open(path, "wb") as out, gzip.GzipFile("", "wb", 4, out, mtime=0) as packed:
-        packed.write(content)
+def _packer(plain: BinaryIO, suffix: str) -> AbstractContextManager:
+    """What compresses into an open file as its name's suffix asks."""
+    if suffix == ".gz":
+        return gzip.GzipFile("", "wb", 4, plain, mtime=0)
+    return bz2.BZ2File(plain, "wb") if suffix == ".bz2" else nullcontext(plain)
 
 
 def resample(density: DensityMap, grid: Grid, order: int = 1) -> DensityMap:

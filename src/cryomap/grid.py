@@ -62,12 +62,15 @@ class Grid:
     def cubic(self, step: float = 1.0) -> Grid:
         """The orthogonal grid of equal `step` (A) that covers the same box, in the same rotated frame.
 
-        It shares the first voxel of an orthogonal grid; of a skewed one it covers the parallelepiped.
+        Its origin is a whole number of steps, at or up to a step before the box's corner, so that NSTART can say
+        it; of a rotated grid, which NSTART can't place, it's the corner itself.
         """
         frame = skew_matrix(self.cell_angles) @ np.diag(self.step)
         corners = np.indices((2, 2, 2)).reshape(3, 8).T * (np.array(self.size) - 1)
         spread = corners @ frame.T
         low, high = spread.min(axis=0), spread.max(axis=0)
+        if self.rotation == IDENTITY:
+            low = np.floor((low + self.origin) / step + 1e-3) * step - self.origin
         size = np.ceil((high - low) / step - 1e-3).astype(int) + 1
         origin = np.array(self.origin) + np.array(self.rotation) @ low
         return Grid(three_ints(size[::-1]), (step,) * 3, three_floats(origin), rotation=self.rotation)

@@ -58,6 +58,7 @@ def assess(
     chosen = _chosen(metrics)
     _check(maps, model, against, sigma)
     used, notes = choose_resolution(resolution, maps[0])
+    notes += [note for density in (*maps, against) if density is not None for note in density.notes]
     whole, atoms = None, 0
     if model is not None:
         whole, atoms = prepare_model(model, maps), len(model)
