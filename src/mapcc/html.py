@@ -77,8 +77,17 @@ def _row(row: Row, maps: int, residues: Residues | None) -> str:
 
 def residue_link(residue: Residue, label: str) -> str:
     """A link that goes to a residue and selects it."""
-    spec = residue_spec(residue)
-    return f'<a href="cxcmd:view {spec}; select {spec}">{label}</a>'
+    return command_link(f"select {residue_spec(residue)}; view sel", label)
+
+
+def command_link(command: str, label: str) -> str:
+    """A link that runs a command.
+
+    Args:
+        command: built from ids and numbers alone: what a file holds must never be a part of it.
+        label: HTML.
+    """
+    return f'<a href="cxcmd:{escape(command)}">{label}</a>'
 
 
 def residue_table(report: Assessment, volumes: Sequence[Volume], residues: Residues) -> str:

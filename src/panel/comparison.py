@@ -181,9 +181,8 @@ class ComparisonBox(QWidget):
         residues = self._plots.residues
         if residues is None or len(residues) != self._residue_count:  # atoms were deleted since
             return
-        spec = residue_spec(residues[row.residue])
-        run(self._session, f"select {spec}")
-        run(self._session, f"view {spec}")
+        run(self._session, f"select {residue_spec(residues[row.residue])}")
+        run(self._session, "view sel")
 
     def _go_to_region(self, kind: str, number: int) -> None:
         result = self.result_menu.value

@@ -9,9 +9,10 @@ from chimerax.core.session import Session
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
+from Qt.QtCore import Qt
 from Qt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from ..cryomap.metrics.plots import COLORS, FscCurve, draw_fsc
+from ..cryomap.metrics.plots import COLORS, FscCurve, draw_fsc, literal
 from ..scene.residue_values import residue_spec
 from .data import PlotData
 
@@ -68,7 +69,7 @@ def draw_classes(axes: Axes, classes: dict[str, dict[str, np.ndarray]]) -> None:
     width = 0.8 / max(1, len(maps))
     for number, label in enumerate(maps):
         color = COLORS[number % len(COLORS)]
-        axes.plot([], [], color=color, linewidth=6, alpha=0.6, label=label)
+        axes.plot([], [], color=color, linewidth=6, alpha=0.6, label=literal(label))
         for place, of_maps in enumerate(classes.values()):
             scores = of_maps.get(label, np.zeros(0))
             x = place + (number - (len(maps) - 1) / 2) * width
@@ -108,6 +109,7 @@ class ResiduePage(_Page):
             widget.currentIndexChanged.connect(lambda _: self.draw())
             row.addWidget(widget)
         self.note = QLabel("Click to select a residue")
+        self.note.setTextFormat(Qt.TextFormat.PlainText)
         row.addWidget(self.note)
         row.addStretch(1)
         self.layout().addLayout(row)
@@ -128,7 +130,7 @@ class ResiduePage(_Page):
         self._marker = None
         for number, (label, values) in enumerate(series.items()):
             color = COLORS[number % len(COLORS)]
-            axes.plot(values[self._shown], color=color, linewidth=1.1, alpha=0.85, label=label)
+            axes.plot(values[self._shown], color=color, linewidth=1.1, alpha=0.85, label=literal(label))
         axes.set_ylabel(self.measure.currentText(), fontsize=9)
         axes.set_xlim(-0.5, max(0.5, len(self._shown) - 0.5))
         self._label_residues(chains[self._shown], chain == ALL_CHAINS)
@@ -145,7 +147,7 @@ class ResiduePage(_Page):
                 axes.axvline(start - 0.5, color="0.85", linewidth=0.8, zorder=0)
             wide = ends - starts > len(chains) / 60
             middles = [(a + b - 1) / 2 for a, b in zip(starts[wide], ends[wide], strict=True)]
-            axes.set_xticks(middles, [name.rpartition("/")[2] for name in chains[starts[wide]]])
+            axes.set_xticks(middles, [literal(name.rpartition("/")[2]) for name in chains[starts[wide]]])
             axes.set_xlabel("Chain", fontsize=9)
             return
         numbers = self._data.residues.numbers[self._shown]

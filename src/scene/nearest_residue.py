@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ..cryomap.atoms import component_kind
 from ..cryomap.trust.names import owner
-from .residue_values import residue_spec
+from .residue_values import PLAIN_SPEC, residue_spec
 
 FARTHEST = 15.0  # A; beyond that a residue says nothing about where a region is
 
@@ -58,8 +58,10 @@ def describe(residue: Residue, distance: float) -> dict:
         heavy = int((residue.atoms.element_numbers > 1).sum())
         polymer = residue.polymer_type != Residue.PT_NONE
         kind = component_kind(residue.name, set(residue.atoms.names), heavy, polymer)
+    spec = residue_spec(residue)
+    shown = spec if PLAIN_SPEC.fullmatch(spec) else f"{residue.structure.atomspec}/?:{residue.number}"
     return {
-        "nearest": f"{residue_spec(residue)} {residue.name}",
+        "nearest": f"{shown} {residue.name}",
         "kind": kind,
         "distance": round(distance, 4),
     }

@@ -1,12 +1,15 @@
-"""The residue attributes `rscc` and `qscore`, and coloring by them."""
+"""The residue attributes `rscc` and `qscore`, coloring by them, and how commands name residues."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 from chimerax.atomic import Residue, Residues
 from chimerax.core.commands import run
 from chimerax.core.session import Session
 
+PLAIN_SPEC = re.compile(r"#[\d.]+/\w*:-?\d+\w?", re.ASCII)  # of one residue, whose chain has a harmless name
 ATTRIBUTES = {"rscc": "real-space correlation", "qscore": "Q-score"}
 
 
@@ -43,5 +46,13 @@ def color_residues(session: Session, spec: str, name: str, expected: float = 0.5
 
 
 def residue_spec(residue: Residue) -> str:
-    """How commands name a residue, whatever else will be opened."""
-    return residue.string(omit_structure=False, style="command")
+    """How commands name a residue, whatever else will be opened and whatever its chain is called.
+
+    A chain's name may hold anything, a command or a wildcard, too; where it isn't of letters and digits, the
+    residue is named by the serial numbers of its atoms.
+    """
+    spec = residue.string(omit_structure=False, style="command")
+    if PLAIN_SPEC.fullmatch(spec):
+        return spec
+    structure = residue.structure.atomspec
+    return " | ".join(f"{structure}@@serial_number={number}" for number in residue.atoms.serial_numbers)

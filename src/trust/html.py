@@ -11,6 +11,8 @@ from chimerax.map import Volume
 from ..cryomap.trust.halves import Disagreement
 from ..cryomap.trust.judgement import Trust
 from ..cryomap.trust.lost import Region
+from ..mapcc.html import command_link
+from ..scene.residue_values import PLAIN_SPEC
 from .markers import go_there, marker_spec
 from .model import TrustModel
 
@@ -44,7 +46,7 @@ def trust_section(result: Volume, given: Volume, trust: Trust | None, group: Tru
             else "; <b>keepLost true</b> fills it from the input"
         )
     if lost and not given.deleted:
-        mesh = f'<a href="cxcmd:volume #{given.id_string} show style mesh">Show the input as mesh</a>'
+        mesh = command_link(f"volume #{given.id_string} show style mesh", "Show the input as mesh")
         sentence += f". {mesh} to see what was there"
     if not result.session.models.list(type=AtomicStructure):
         sentence += ". With an atomic model open, its ligands and ions are looked at more closely"
@@ -109,7 +111,7 @@ def halves_section(group: TrustModel) -> str:
 def _link(group: TrustModel, kind: str, number: int) -> str:
     spec = marker_spec(group, kind, number)
     text = f'<font color="{_COLORS[kind]}">{kind} {number}</font>'
-    return text if spec is None else f'<a href="cxcmd:{go_there(spec)}">{text}</a>'
+    return text if spec is None else command_link(go_there(spec), text)
 
 
 def _place(region: Region | Disagreement) -> str:
@@ -120,10 +122,12 @@ def _nearest(region: Region | Disagreement) -> str:
     """A link to the residue, and how far away it is if the region doesn't touch it."""
     if not region.nearest:
         return ""
-    spec, _, name = region.nearest.rpartition(" ")
-    what = f" ({region.kind})" if region.kind not in ("", "protein") else ""
+    where, _, name = region.nearest.rpartition(" ")
+    what = f" ({escape(region.kind)})" if region.kind not in ("", "protein") else ""
     away = f", {region.distance:.0f} &Aring; away" if region.distance > 2.5 else ""
-    return f'<a href="cxcmd:view {spec}; select {spec}">{escape(name)} {escape(spec)}</a>{what}{away}'
+    text = escape(f"{name} {where}")
+    link = command_link(f"select {where}; view sel", text) if PLAIN_SPEC.fullmatch(where) else text
+    return f"{link}{what}{away}"
 
 
 def _table(titles: tuple[str, ...], rows: list[list[str]]) -> str:

@@ -119,7 +119,7 @@ def test_lost_ligand_is_red_and_clicked(session):
         view.scrollToItem(lost)
         place = view.visualItemRect(lost).center()
         click(view.viewport(), place.x(), place.y())
-        assert "select #1/A:101" in commands and "view #1/A:101" in commands
+        assert "select #1/A:101" in commands and "view sel" in commands
         assert {atom.residue.name for atom in selected(session)} == {"XYZ"}
 
 

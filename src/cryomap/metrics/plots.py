@@ -55,6 +55,11 @@ def fsc_curves(report: Assessment, names: Sequence[str]) -> list[FscCurve]:
     return curves
 
 
+def literal(name: str) -> str:
+    """A name of a file or model as matplotlib shows it unchanged: without a formula between dollar signs."""
+    return name.replace("$", r"\$")
+
+
 def draw_fsc(axes: Axes, curves: Sequence[FscCurve]) -> None:
     """Draw curves over 1/d, marked in A, and the cutoffs 0.5 and 0.143."""
     for cutoff in (0.5, 0.143):
@@ -76,7 +81,7 @@ def draw_fsc(axes: Axes, curves: Sequence[FscCurve]) -> None:
             color=COLORS[curve.map_number % len(COLORS)],
             linestyle="--" if curve.masked else "-",
             linewidth=1.4,
-            label=curve.label,
+            label=literal(curve.label),
         )
     finest = _finest_worth_showing(curves)
     spacings = np.array([d for d in TICKS if 1 / d <= finest])
@@ -136,12 +141,12 @@ def _draw_track(axis: Axes, report: Assessment, title: str, attribute: str) -> N
     shown = np.any([np.isfinite(getattr(scores, attribute)) for scores in report.maps], axis=0)
     for index, scores in enumerate(report.maps):
         values = getattr(scores, attribute)[shown]
-        axis.plot(values, color=COLORS[index % len(COLORS)], lw=0.9, label=scores.name)
+        axis.plot(values, color=COLORS[index % len(COLORS)], lw=0.9, label=literal(scores.name))
     chains = np.array([residue.chain_id for residue in residues])[shown]
     starts = np.flatnonzero(np.append(True, chains[1:] != chains[:-1]))
     for start in starts:
         axis.axvline(start - 0.5, color="0.8", lw=0.8, zorder=0)
-    axis.set_xticks(starts, chains[starts])
+    axis.set_xticks(starts, [literal(name) for name in chains[starts]])
     label = f"{title} (sigma {report.sigma:g} Å)" if attribute == "residue_q" else title
     axis.set(xlim=(-0.5, max(1, shown.sum()) - 0.5), xlabel="residues by chain", ylabel=label)
     axis.legend(fontsize=8, frameon=False)

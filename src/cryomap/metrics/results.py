@@ -188,8 +188,13 @@ class Assessment:
             for scope, item, values in _csv_groups(scores):
                 for measure, value in values.items():
                     if isinstance(value, (int, float, bool)):
-                        table.writerow((scores["map"], scope, item, measure, value))
+                        table.writerow((_cell(scores["map"]), scope, _cell(item), measure, value))
         return out.getvalue()
+
+
+def _cell(name: str) -> str:
+    """A name that no spreadsheet takes for a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@")) else name
 
 
 def _csv_groups(scores: dict) -> Iterator[tuple[str, str, dict]]:
