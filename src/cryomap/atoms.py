@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from .errors import InputError
+from .model_files import read_structure
 
 if TYPE_CHECKING:
     import gemmi
@@ -21,7 +23,7 @@ KINDS = ("protein", "nucleic", "ligand", "lipid", "glycan", "ion", "water")
 LIPIDS = frozenset(
     """
     PLM OLA OLC STE MYR PEE PC1 POV PGV PGT PEV PEF PEH PTY LPP LHG LMG LMT BOG DMU HTG BNG LDA C8E SDS
-    CDL CLR CHL CHS Y01 PX4 PLC PCW POP 3PE 6PL 9PE LPE MC3 PIO PIE PA8 D10 D12 DD9 HEX OCT UND TRD C14
+    CDL CLR CHL CHS Y01 PX4 PLC PCW 3PE 6PL 9PE LPE MC3 PIO PIE PA8 D10 D12 DD9 HEX OCT UND TRD C14
     R16 HP6 LFA DAO DKA AJP 3PH LMU P0E P5S PS2 PSF PIK T7X CPL LPC 1PE 44E AV0 LBN D39
     """.split()
 )
@@ -31,6 +33,19 @@ GLYCANS = frozenset(
     IDS SGN GCU GTR ADA KDN 4YS M6P GLP
     """.split()
 )
+# As programs of molecular dynamics call them.
+WATERS = frozenset(
+    "SOL TIP TIP2 TIP3 TIP4 TIP5 TP3 TP4 TP5 T3P T4P T4E T5P SPC SPCE OPC OPC3 OH2 WT1".split()
+)
+NUCLEOTIDES = frozenset(
+    ["ADE", "GUA", "CYT", "URA", "THY"]
+    + [f"{sugar}{base}{end}" for sugar in ("", "R", "D") for base in "AGCUT" for end in ("", "3", "5", "N")]
+)
+SUGAR = frozenset({"C1'", "C3'", "O3'"})
+B_FACTORS = (0.0, 10_000.0)  # A^2; an atom wider than that is nowhere
+OCCUPANCIES = (0.0, 10.0)
+FARTHEST = 1e6  # A from the origin
+SAME_PLACE = 1.0  # A
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,7 @@ class AtomicModel:
         residue_indices: int32 (n,), index into `residues`.
         residues: every residue, in file order.
         name: what messages call it.
+        notes: what of the file was taken otherwise than it stands there, in sentences that name it.
     """
 
     positions: np.ndarray
@@ -80,6 +96,7 @@ class AtomicModel:
     residue_indices: np.ndarray
     residues: tuple[Residue, ...]
     name: str = "model"
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -96,24 +113,69 @@ class AtomicModel:
 
 
 def read_model(path: str | os.PathLike) -> AtomicModel:
-    """Read the first model of a PDB, mmCIF or mmJSON file, plain or .gz.
+    """Read a PDB, mmCIF or mmJSON file, plain or compressed (gzip, bzip2).
+
+    Of models that lie on one another, those of an ensemble, the first is read; else all, as of an assembly.
 
     Raises:
-        InputError: no such file, not a model, or no atoms in it.
+        InputError: no such file, not a model, no atoms in it, or one that can't be (see `require_possible`).
     """
-    import gemmi
-
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        structure = gemmi.read_structure(str(path))
-    except (ValueError, RuntimeError, OSError) as error:
-        raise InputError(f"{path}: not a readable atomic model ({error})") from None
-    if len(structure) == 0 or structure[0].count_atom_sites() == 0:
+    name = Path(path).name
+    structure, notes = read_structure(path)
+    models = [model for model in structure if model.count_atom_sites()]
+    if not models:
         raise InputError(f"{path}: no atoms in it")
-    structure.setup_entities()
-    return from_gemmi(structure[0], path.name)
+    parts = [from_gemmi(model, name) for model in models]
+    if len(parts) > 1:
+        if any(_overlap(parts[0], other) for other in parts[1:]):
+            parts = parts[:1]
+            notes.append(f"the first of {len(models)} models, which lie on one another, is taken")
+        else:
+            notes.append(f"its {len(models)} models, which lie side by side, are taken together")
+    model = replace(_together(parts), notes=tuple(f"{name}: {note}" for note in notes))
+    require_possible(model)
+    return model
+
+
+def _overlap(first: AtomicModel, other: AtomicModel) -> bool:
+    """Whether more than a few atoms of one model lie where the other has some."""
+    distances, _ = cKDTree(first.positions).query(
+        np.nan_to_num(other.positions), distance_upper_bound=SAME_PLACE
+    )
+    return np.isfinite(distances).mean() > 0.05
+
+
+def _together(parts: list[AtomicModel]) -> AtomicModel:
+    if len(parts) == 1:
+        return parts[0]
+    arrays = {
+        key: np.concatenate([vars(part)[key] for part in parts])
+        for key, value in vars(parts[0]).items()
+        if isinstance(value, np.ndarray)
+    }
+    shifts = np.cumsum([0, *(len(part.residues) for part in parts[:-1])])
+    arrays["residue_indices"] += np.repeat(shifts, list(map(len, parts))).astype(np.int32)
+    return replace(parts[0], **arrays, residues=tuple(residue for part in parts for residue in part.residues))
+
+
+def require_possible(model: AtomicModel) -> None:
+    """Refuse atoms that can't be.
+
+    Raises:
+        InputError: a coordinate, B factor or occupancy that is no number, negative, or beyond all measure.
+    """
+    ranges = [
+        (f"{axis} coordinate", model.positions[:, i], -FARTHEST, FARTHEST) for i, axis in enumerate("xyz")
+    ]
+    ranges += [("B factor", model.b_factors, *B_FACTORS), ("occupancy", model.occupancies, *OCCUPANCIES)]
+    for what, values, low, high in ranges:
+        bad = np.flatnonzero(~((values >= low) & (values <= high)))
+        if len(bad):
+            atom, residue = model.atom_names[bad[0]], model.residues[model.residue_indices[bad[0]]]
+            others = f", and {len(bad) - 1} more atoms the like" if len(bad) > 1 else ""
+            raise InputError(
+                f"{model.name}: atom {atom} of {residue} has the {what} {values[bad[0]]:g}{others}; correct the model"
+            )
 
 
 def from_gemmi(model: gemmi.Model, name: str) -> AtomicModel:
@@ -125,13 +187,13 @@ def from_gemmi(model: gemmi.Model, name: str) -> AtomicModel:
             for atom in residue:
                 z = 0 if atom.element.name == "X" else atom.element.atomic_number
                 rows.append((*atom.pos.tolist(), z, atom.b_iso, atom.occ))
-                names.append(atom.name)
+                names.append(_printable(atom.name))
                 alts.append(atom.altloc.strip("\0"))
                 owners.append(len(residues))
             code = residue.seqid.icode.strip()
-            residues.append(
-                Residue(chain.name, residue.seqid.num or 0, code, residue.name, residue_kind(residue))
-            )
+            kind = residue_kind(residue)
+            number = residue.seqid.num or 0
+            residues.append(Residue(_printable(chain.name), number, code, _printable(residue.name), kind))
     table = np.array(rows, float)
     return AtomicModel(
         positions=table[:, :3].copy(),
@@ -144,6 +206,11 @@ def from_gemmi(model: gemmi.Model, name: str) -> AtomicModel:
         residues=tuple(residues),
         name=name,
     )
+
+
+def _printable(name: str) -> str:
+    """A name without what would move the cursor or end the line."""
+    return name if name.isprintable() else "".join(c if c.isprintable() else "?" for c in name)
 
 
 def residue_kind(residue: gemmi.Residue) -> str:
@@ -173,11 +240,12 @@ def component_kind(name: str, atom_names: Set[str], heavy_atoms: int, in_polymer
     import gemmi
 
     info = gemmi.find_tabulated_residue(name)
-    if info.is_water():
+    atom_names = {atom.replace("*", "'") for atom in atom_names}
+    if info.is_water() or name in WATERS:
         return "water"
     if info.is_amino_acid() or {"N", "CA", "C"} <= atom_names:
         return "protein"
-    if info.is_nucleic_acid() or (in_polymer and {"C1'", "C3'", "O3'"} <= atom_names):
+    if info.is_nucleic_acid() or ((in_polymer or name in NUCLEOTIDES) and atom_names >= SUGAR):
         return "nucleic"
     if name in LIPIDS:
         return "lipid"

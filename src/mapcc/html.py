@@ -77,7 +77,7 @@ def _row(row: Row, maps: int, residues: Residues | None) -> str:
 
 def residue_link(residue: Residue, label: str) -> str:
     """A link that goes to a residue and selects it."""
-    return command_link(f"select {residue_spec(residue)}; view sel", label)
+    return command_link(f"select {residue_spec(residue)} ; view sel", label)
 
 
 def command_link(command: str, label: str) -> str:

@@ -126,7 +126,7 @@ def _nearest(region: Region | Disagreement) -> str:
     what = f" ({escape(region.kind)})" if region.kind not in ("", "protein") else ""
     away = f", {region.distance:.0f} &Aring; away" if region.distance > 2.5 else ""
     text = escape(f"{name} {where}")
-    link = command_link(f"select {where}; view sel", text) if PLAIN_SPEC.fullmatch(where) else text
+    link = command_link(f"select {where} ; view sel", text) if PLAIN_SPEC.fullmatch(where) else text
     return f"{link}{what}{away}"
 
 

@@ -155,7 +155,7 @@ def test_lost_ligand_is_marked(session):
 
     html = report_table(found.report, found.volumes, found.residues, ())
     (line,) = [line for line in html.splitlines() if "XYZ" in line]
-    assert "#c00000" in line and 'href="cxcmd:select #1/A:101; view sel"' in line
+    assert "#c00000" in line and 'href="cxcmd:select #1/A:101 ; view sel"' in line
     assert volume.name in html and "change" in html
 
 

@@ -85,7 +85,7 @@ def test_log_names_and_links(session):
     to_camera = view.camera.position.inverse() * densest(volume)
     assert np.linalg.norm(to_camera[:2]) < 0.1 and -100 < to_camera[2] < 0
     assert view.clip_planes.find_plane("near") is not None
-    (residue,) = [link for link in links(section) if link.startswith("select #1/A:1;")]
+    (residue,) = [link for link in links(section) if link.startswith("select #1/A:1 ;")]
     run(session, residue)
     from chimerax.atomic import selected_atoms
 

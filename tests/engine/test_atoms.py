@@ -136,3 +136,151 @@ def test_a_real_model_is_read():
     assert len(model) == 16932
     kinds = [residue.kind for residue in model.residues]
     assert (kinds.count("protein"), kinds.count("lipid")) == (1980, 36)
+
+
+# What other programs write.
+
+LINE = "ATOM  {:5d} {:4s} {:<4s}A{:4d}    {:8.3f}{:8.3f}{:8.3f}  1.00 20.00          {:>2s}"
+
+
+def pdb(atoms, numbers=None, element=True):
+    """A PDB file of atoms (name in its four columns, residue, number, element), 1.5 A apart."""
+    lines = []
+    for i, (name, residue, number, symbol) in enumerate(atoms):
+        lines.append(LINE.format(i + 1, name, residue, number, 1.5 * i, 0, 0, symbol if element else ""))
+    return "\n".join([*lines, "END", ""])
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text, name="m.pdb"):
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_model(tmp_path / name)
+
+    return read
+
+
+def test_names_from_the_first_column_keep_their_elements(read):
+    rows = [
+        ("N   ", "GLU", 1, "N"), ("CA  ", "GLU", 1, "C"), ("CD  ", "GLU", 1, "C"), ("OE1 ", "GLU", 1, "O"),
+        ("HG  ", "SER", 2, "H"), ("1HB ", "SER", 2, "H"), ("SE  ", "MSE", 3, "Se"), ("CD  ", "PRO", 4, "C"),
+        ("C5* ", "ADE", 5, "C"), ("FE  ", "HEM", 6, "Fe"), ("NA  ", "HEM", 6, "N"), ("ZN  ", "ZN", 7, "Zn"),
+        ("CA  ", "CA", 8, "Ca"), ("OH2 ", "TIP3", 9, "O"), ("CL1 ", "LIG", 10, "Cl"), ("NA+ ", "NA+", 11, "Na"),
+    ]  # fmt: skip
+    import gemmi
+
+    model = read(pdb(rows, element=False))
+    numbers = model.atomic_numbers[np.argsort(model.positions[:, 0])]
+    assert [gemmi.Element(int(z)).name for z in numbers] == [row[3] for row in rows]
+    assert any("without element" in note and "m.pdb" in note for note in model.notes)
+    aligned = read(
+        pdb([(" CA ", "GLU", 1, ""), ("CA  ", "CA", 2, ""), (" HB1", "SER", 3, "")], element=False)
+    )
+    assert aligned.atomic_numbers.tolist() == [6, 20, 1] and not aligned.notes
+
+
+def numbered(parts):
+    return "".join(f"MODEL     {i:4d}\n{part}\nENDMDL\n" for i, part in enumerate(parts, 1)) + "END\n"
+
+
+def test_models_side_by_side_are_an_assembly(read):
+    lines = pdb([(" CA ", "ALA", i, "C") for i in range(1, 9)]).splitlines()[:-1]
+    one, two = "\n".join(lines[:4]), "\n".join(lines[4:])
+    for name in ("m.pdb", "m.pdb1"):
+        model = read(numbered([one, two]), name)
+        assert len(model) == 8 and any("taken together" in note for note in model.notes)
+        assert [model.residues[i].number for i in model.residue_indices] == list(range(1, 9))
+    ensemble = read(numbered([one, one.replace("20.00", "30.00"), two]))
+    assert len(ensemble) == 4 and any("first of 3" in note for note in ensemble.notes)
+    assert len(read(numbered(["", two]))) == 4
+
+
+HEAD = "data_x\nloop_\n"
+
+
+def cif(columns, *rows):
+    return HEAD + "".join(f"_atom_site.{name}\n" for name in columns.split()) + "\n".join(rows) + "\n"
+
+
+def test_a_minimal_mmcif_is_read(read):
+    model = read(cif("type_symbol Cartn_x Cartn_y Cartn_z", "C 1 2 3", "ZN 4 5 6"), "m.cif")
+    assert model.positions.tolist() == [[1, 2, 3], [4, 5, 6]] and model.atomic_numbers.tolist() == [6, 30]
+    assert model.b_factors.tolist() == [0, 0] and model.occupancies.tolist() == [1, 1]
+    waters = cif(
+        "id type_symbol label_atom_id label_comp_id label_asym_id Cartn_x Cartn_y Cartn_z",
+        "1 O O HOH W 1 2 3", "2 O O HOH W 5 2 3", "3 C C1 LIG L 8 2 3", "4 C C2 LIG L 9 2 3",
+    )  # fmt: skip
+    assert read(waters, "m.cif").residue_indices.tolist() == [0, 1, 2, 2]
+
+
+def test_absent_b_factors_and_occupancies_are_alike_in_all_formats(read):
+    line = pdb([(" CA ", "ALA", 1, "C")]).splitlines()[0]
+    texts = [(line[:54], "m.pdb"), (line[:54] + " " * 26, "m.pdb"), (line[:54] + " " * 22 + " C", "m.pdb")]
+    texts.append((cif("id type_symbol label_atom_id Cartn_x Cartn_y Cartn_z", "1 C CA 1 2 3"), "m.cif"))
+    texts.append(
+        (cif("id type_symbol Cartn_x Cartn_y Cartn_z occupancy B_iso_or_equiv", "1 C 1 2 3 ? ."), "m.cif")
+    )
+    for text, name in texts:
+        model = read(text, name)
+        assert (model.b_factors[0], model.occupancies[0]) == (0, 1)
+        assert sum("absent" in note for note in model.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("begin", "text", "what"),
+    [
+        (30, "*" * 24, "coordinate"),
+        (38, "     nan", "y coordinate"),
+        (30, "   1e+30", "x coordinate"),
+        (22, "****", "residue number"),
+        (54, "******", "occupancy"),
+        (54, " -0.50", "occupancy"),
+        (60, "******", "B factor"),
+        (60, "-20.00", "B factor"),
+        (60, "1e+300", "B factor"),
+    ],
+)
+def test_an_atom_that_can_not_be_is_named(read, begin, text, what):
+    lines = pdb([(" N  ", "ALA", 7, "N"), (" CA ", "ALA", 7, "C")]).splitlines()
+    lines[1] = lines[1][:begin] + text + lines[1][begin + len(text) :]
+    with pytest.raises(InputError, match=rf"m\.pdb: atom CA of /A:.* ALA has the {what}"):
+        read("\n".join(lines))
+
+
+@pytest.mark.parametrize("values", ["**** 2 3 1 20", "1 2 3 1 -20", "1 2 3 x 20", "1 2 3 1 1e999"])
+def test_an_atom_of_mmcif_that_can_not_be_is_named(read, values):
+    columns = "id type_symbol label_atom_id label_comp_id label_asym_id Cartn_x Cartn_y Cartn_z occupancy"
+    with pytest.raises(InputError, match=r"m\.cif: atom CA of /A:1 ALA has the"):
+        read(cif(f"{columns} B_iso_or_equiv", f"1 C CA ALA A {values}"), "m.cif")
+
+
+def test_a_text_in_latin_1_and_a_name_of_control_characters(read):
+    columns = "id type_symbol label_atom_id label_comp_id label_asym_id Cartn_x Cartn_y Cartn_z"
+    assert read(cif(columns, "1 C CA ALA 'é' 1 2 3").encode("latin-1"), "m.cif").residues[0].chain_id == "é"
+    chain = read(cif(columns, "1 C CA ALA\n;a\x1b[2J\nb\n;\n1 2 3"), "m.cif").residues[0].chain_id
+    assert chain.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "no atoms"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "PNG"),
+        (b"\0" * 5000, "zeros"),
+        (b"<html>", "web page"),
+    ],
+)
+def test_what_is_no_model_is_called_what_it_is(read, content, what):
+    for name in ("m.cif", "m.pdb", "m.pdb.gz", "m.json"):
+        with pytest.raises(InputError, match=what):
+            read(gzip.compress(content) if "gz" in name else content, name)
+
+
+def test_names_of_molecular_dynamics():
+    for name in ("SOL", "TIP", "TIP3", "SPC", "T3P", "OPC"):
+        assert component_kind(name, {"O"}, 1, False) == "water"
+    sugar = {"C1*", "C3*", "O3*", "N9"}
+    for name in ("ADE", "GUA", "URA", "DA5", "RU3", "A"):
+        assert component_kind(name, sugar, 20, False) == "nucleic"
+    assert component_kind("ADE", {"N9", "C8"}, 10, False) == "ligand"
+    assert component_kind("POP", {"P1", "O1", "P2"}, 9, False) == "ligand"

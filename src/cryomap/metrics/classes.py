@@ -67,14 +67,14 @@ def atom_classes(model: AtomicModel) -> np.ndarray:
     """The class (see `CLASSES`) of each atom, str (n,).
 
     Main chain is N, CA, C, O, OXT, as in Q-score tables, so CB is side chain here. A nucleotide's backbone is
-    phosphate and sugar (primed names), the rest its base.
+    phosphate and sugar (names with a prime, once a star), the rest its base.
     """
     kinds, names = model.atom_kinds, model.atom_names
     classes = kinds.astype("<U20")
     main = np.isin(names, ("N", "CA", "C", "O", "OXT"))
     classes[kinds == "protein"] = "protein_side_chain"
     classes[(kinds == "protein") & main] = "protein_main_chain"
-    sugar = np.char.find(names.astype(str), "'") >= 0
+    sugar = (np.char.find(names.astype(str), "'") >= 0) | (np.char.find(names.astype(str), "*") >= 0)
     phosphate = np.isin(names, ("P", "OP1", "OP2", "OP3", "O1P", "O2P", "O3P"))
     classes[kinds == "nucleic"] = "nucleic_base"
     classes[(kinds == "nucleic") & (sugar | phosphate)] = "nucleic_backbone"

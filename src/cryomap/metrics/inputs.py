@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..atoms import AtomicModel
+from ..atoms import AtomicModel, require_possible
 from ..density import DensityMap
 from ..errors import InputError
 from .fourier import d99, reflections
@@ -51,17 +51,12 @@ def prepare_model(model: AtomicModel, maps: Sequence[DensityMap]) -> Prepared:
     """Leave out what can't be compared, replace what carries no information, and note both.
 
     Raises:
-        InputError: no atoms, numbers that are not finite, no known element, or none inside one of the maps.
+        InputError: no atoms, numbers of atoms that can't be, no known element, or none inside one of the maps.
     """
     if not len(model):
         raise InputError(f"{model.name}: no atoms in it")
-    numbers = (model.positions.sum(axis=1), model.b_factors, model.occupancies)
-    broken = int((~np.isfinite(numbers).all(axis=0)).sum())
-    if broken:
-        raise InputError(
-            f"{model.name}: {broken} atoms have no finite position, B factor or occupancy; mend them"
-        )
-    notes = []
+    require_possible(model)
+    notes = list(model.notes)
     inside = np.ones(len(model), bool)
     for density in maps:
         inside &= _inside(model, density)
