@@ -75,7 +75,7 @@ def test_cards_that_cannot_be_used(weights, changes, says):
 def test_a_run_that_no_card_can_ask_for(weights, changes):
     change_card(weights, normalization={"name": "superem"}, **changes)
     ((name, value),) = changes.items()
-    with pytest.raises(InputError, match=rf"w\.safetensors: the model card is wrong \({name} {value!r}"):
+    with pytest.raises(InputError, match=rf"w\.json: not a model card \({name} {value!r}"):
         load_method(None, weights, "cpu")
 
 
@@ -141,3 +141,87 @@ def test_another_network_s_state_dict_is_refused(tmp_path):
 def test_bundled_weights_load_and_their_card_tells_the_training(method):
     card = load_weights(method)[1]
     assert card.method == method and card.training["steps"] > 0 and card.training["revision"] and card.notes
+
+
+BEYOND = {
+    "tile": ["64", 8.5, 10**12, -1, 0, True, None, [64], float("nan")],
+    "margin": [8.5, -1, "8"],
+    "stride": [0, "40", 2.5],
+    "largest_tile": [10**12, "96", -1],
+    "interpolation": [6, "3", 0, 2.5],
+    "grid_step": [float("inf"), 0, -1, float("nan"), "1"],
+    "sharpen": [1e9, "15", float("inf"), []],
+    "low_pass": [-1, float("nan")],
+    "input_weight": [2, None],
+    "test_time_rotations": [0, 1.5, 10**9],
+    "blend": ["hard", None, ["smooth"]],
+    "resolution": [5, "3 to 8", [3], [8, 3], [None, 8], [1, 2, 3], {"low": 3}],
+    "version": [9, None],
+    "method": [None, ["superem"], 3],
+    "notes": [["a"], None],
+    "training": [None, 5, []],
+    "results": ["good"],
+    "architecture": [
+        None, 5, [], {"name": ["a"]}, {"name": {}}, {"arguments": {}}, {"name": "superem", "arguments": 5},
+    ],
+    "normalization": [
+        None, [], {}, {"name": "superem", "x": 1}, {"name": ["a"]}, {"name": "equalized", "most": "5"},
+        {"name": "cryosamu", "percentile": -1e9}, {"name": "equalized", "most": None},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field in BEYOND for value in BEYOND[field]])
+def test_a_field_that_can_not_be_is_refused_by_name(weights, field, value):
+    change_card(weights, **{"normalization": {"name": "superem"}, field: value})
+    with pytest.raises(InputError, match=rf"w\.(json|safetensors).*{field}") as error:
+        load_method(None, weights, "cpu")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"blocks": 10**9}, {"channels": 10**6}, {"channels": -4}, {"channels": "4"}, {"norm": 5},
+        {"dilations": []}, {"dilations": 3}, {"space_to_depth": 0}, {"dropout": "much"}, {"dilations": [1] * 99},
+    ],
+)  # fmt: skip
+def test_arguments_that_can_not_be_are_refused_at_once(weights, arguments):
+    change_card(weights, architecture={"name": "superem", "arguments": {**SMALL, **arguments}})
+    with pytest.raises(InputError, match=r"w\.(json|safetensors)"):
+        load_weights(None, weights)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_weights_that_make_no_numbers_are_refused(tmp_path, value):
+    network = Generator(**SMALL)
+    with torch.no_grad():
+        network.head[0].weight.fill_(value)
+    save_weights(network, CARD, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=r"w\.safetensors: .*(NaN or infinite|finite numbers)"):
+        load_weights(None, tmp_path / "w.safetensors")
+
+
+def test_cards_that_are_no_cards(weights):
+    card = weights.with_suffix(".json")
+    for text in ("[]", "5", "null", "{", "[" * 100_000, '{"tile": ' + "9" * 5000 + "}", "\udcff"):
+        card.write_bytes(text.encode("utf-8", "surrogateescape"))
+        with pytest.raises(InputError, match=r"w\.json: not a model card"):
+            load_weights(None, weights)
+    card.unlink()
+    card.mkdir()
+    with pytest.raises(InputError, match=r"w\.json: a folder"):
+        load_weights(None, weights)
+
+
+def test_files_that_are_no_state_dict(tmp_path):
+    path = tmp_path / "w.pt"
+    for content in (b"", b"hello\n", b"PK\3\4" + bytes(99)):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"w\.pt: corrupted"):
+            load_weights(None, path)
+    torch.save({1: torch.zeros(2)}, path)
+    with pytest.raises(InputError, match=r"w\.pt: not a plain state dict"):
+        load_weights(None, path)
+    with pytest.raises(InputError, match="a folder"):
+        load_weights(None, tmp_path)

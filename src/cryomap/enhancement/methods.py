@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,7 +16,6 @@ from ..networks.card import Card
 from ..networks.checkpoint import load_weights
 from .device import Predictor, choose_device, describe
 from .normalize import NORMALIZATIONS, normalize
-from .over_rotations import COUNTS
 from .tiles import Placement, Tiling, density_box, even_starts, keep_centred, keep_dense, lattice_starts
 
 SUPEREM_LIMIT = 4.5  # A; better resolved maps are for superem, the others for cryosamu
@@ -100,15 +99,9 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
     if device == "auto" and where.type == "cpu":
         log.info("no GPU that PyTorch can use; running on the CPU")
     network, card = load_weights(name, weights)
-    normalization = card.normalization.get("name")
-    if normalization not in NORMALIZATIONS:
-        known = ", ".join(NORMALIZATIONS)
-        raise InputError(
-            f"{weights or card.method}: normalization {normalization!r} is unknown; {known} are known"
-        )
     try:
         tilings = _tilings(card)
-        _require_possible(card)
+        _require_normalization(card.normalization)
     except ValueError as error:
         raise InputError(f"{weights or card.method}: the model card is wrong ({error})") from None
     released = card.architecture["name"] == "superem-released"
@@ -122,13 +115,22 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
     return method
 
 
-def _require_possible(card: Card) -> None:
-    if card.test_time_rotations not in COUNTS:
-        raise ValueError(f"test_time_rotations {card.test_time_rotations!r}: not one of 1, 2, 3, 4")
-    for name, most in (("sharpen", np.inf), ("low_pass", np.inf), ("input_weight", 1)):
-        value = getattr(card, name)
-        if not (isinstance(value, (int, float)) and 0 <= value <= most):
-            raise ValueError(f"{name} {value!r}: not {'0 to 1' if most == 1 else '0 or more'}")
+def _require_normalization(how: Mapping[str, object]) -> None:
+    """Refuse a normalization that is unknown, or whose arguments are, by scaling a small sample.
+
+    Raises:
+        ValueError: it can't be used.
+    """
+    name = how.get("name")
+    if not isinstance(name, str) or name not in NORMALIZATIONS:
+        raise ValueError(f"normalization {name!r} is unknown; {', '.join(NORMALIZATIONS)} are known")
+    sample = np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float32)
+    try:
+        scaled = normalize(sample, {**how, **({"level": 0.0} if name == "contour" else {})})
+    except (TypeError, ValueError, RuntimeError, IndexError, ZeroDivisionError, AttributeError) as error:
+        raise ValueError(f"normalization {dict(how)}: {str(error).splitlines()[0]}") from None
+    if not np.isfinite(scaled).all():
+        raise ValueError(f"normalization {dict(how)} makes no finite numbers")
 
 
 def _tilings(card: Card) -> list[Tiling]:

@@ -10,7 +10,6 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 # Half turns about z, y and x: with none at all they form a group, and none needs interpolation.
 PLANES = ((2, 3), (1, 3), (1, 2))
-COUNTS = (1, 2, 3, 4)
 
 
 def over_rotations(predict: Predict, count: int) -> Predict:

@@ -8,13 +8,47 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..containers import content, read_at_most
 from ..errors import InputError
 
 BUNDLED = Path(__file__).resolve().parents[1] / "weights"
 METHODS = ("superem", "cryosamu")
 REAL_MAPS, SIMULATED = "real maps", "simulated complexes"  # keys of the results
 FORMAT = 2  # of the card's fields; cards without a number are of format 1
+MOST_BYTES = 1 << 24  # of a card
+# What a field may be: whole numbers or any, from the least to the most.
+_NUMBERS: dict[str, tuple[type, float, float]] = {
+    "tile": (int, 8, 256),
+    "margin": (int, 0, 128),
+    "stride": (int, 1, 256),
+    "largest_tile": (int, 0, 256),
+    "test_time_rotations": (int, 1, 4),
+    "interpolation": (int, 1, 3),
+    "sharpen": (float, 0, 500),
+    "low_pass": (float, 0, 20),
+    "input_weight": (float, 0, 1),
+    "grid_step": (float, 0.2, 5),
+}
+_WORDS = {"method": METHODS, "blend": ("smooth", "mean")}
 _RENAMED = {"finest": "low_pass", "turns": "test_time_rotations", "input_share": "input_weight"}
+
+
+def _require_number(name: str, value: object, kind: type, low: float, high: float) -> None:
+    kinds = int if kind is int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        what = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{name} {value!r}: not {what} from {low:g} to {high:g}")
+
+
+def _require_small(value: object, name: str) -> None:
+    """Refuse arguments beyond all measure, before anything is built by them."""
+    if isinstance(value, (list, tuple, dict)):
+        if len(value) > 16:
+            raise ValueError(f"{name}: {len(value)} entries are too many")
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            _require_small(item, f"{name}, {key}" if isinstance(value, dict) else name)
+    elif isinstance(value, (int, float)) and not abs(value) <= 1024:
+        raise ValueError(f"{name} {value!r}: beyond 1024")
 
 
 @dataclass(frozen=True)
@@ -67,6 +101,26 @@ class Card:
     notes: str = ""
     format: int = FORMAT
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where a field is not what it must be."""
+        for name, (kind, low, high) in _NUMBERS.items():
+            _require_number(name, getattr(self, name), kind, low, high)
+        for name, known in _WORDS.items():
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"{name} {value!r} is unknown; {' and '.join(known)} are known")
+        for name, kind in (("version", str), ("notes", str), ("architecture", dict), ("normalization", dict),
+                           ("training", dict), ("results", dict)):  # fmt: skip
+            if not isinstance(value := getattr(self, name), kind):
+                raise ValueError(f"{name} {value!r}: not {'text' if kind is str else 'an object'}")
+        if not isinstance(self.resolution, tuple) or len(self.resolution) != 2:
+            raise ValueError(f"resolution {self.resolution!r}: not two numbers")
+        for bound in self.resolution:
+            _require_number("resolution", bound, float, 0, 100)
+        if self.resolution[0] > self.resolution[1]:
+            raise ValueError(f"resolution {self.resolution!r}: the lowest is above the highest")
+        for name in ("architecture", "normalization"):
+            _require_small(getattr(self, name), name)
+
     def text(self) -> str:
         """The file's text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
@@ -107,37 +161,41 @@ def read_card(path: str | os.PathLike) -> Card:
     """Read a model card.
 
     Raises:
-        InputError: missing, not JSON, a field missing or unknown, or a method that isn't one.
+        InputError: missing, not JSON, or a field missing, unknown, of the wrong type or beyond its bounds.
     """
     path = Path(path)
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: the model card is missing; it belongs beside the weights file")
+    with content(path, "model card") as file:
+        text = read_at_most(file, MOST_BYTES)
     try:
-        content = _up_to_date(json.loads(path.read_text(encoding="utf-8")))
-        card = Card(**{**content, "resolution": tuple(content.get("resolution", (3.0, 8.0)))})
-    except FileNotFoundError:
-        raise InputError(f"{path}: the model card is missing; it belongs beside the weights file") from None
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise InputError(f"{path}: not a model card ({error})") from None
-    if card.method not in METHODS:
-        raise InputError(f"{path}: method {card.method!r} is unknown; superem and cryosamu are known")
-    return card
+        fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise ValueError("no JSON object")
+        fields = _up_to_date(fields)
+        if isinstance(fields.get("resolution"), list):
+            fields["resolution"] = tuple(fields["resolution"])
+        return Card(**fields)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise InputError(f"{path}: not a model card ({str(error)[:200]})") from None
 
 
-def _up_to_date(content: dict[str, Any]) -> dict[str, Any]:
+def _up_to_date(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of a card of any format in today's words.
 
     Raises:
         ValueError: a format that isn't known yet.
     """
-    found = content.get("format", 1)
+    found = fields.get("format", 1)
     if found not in range(1, FORMAT + 1):
         raise ValueError(f"format {found!r}; up to {FORMAT} are known: a newer version may read it")
     if found == 1:
-        content = {_RENAMED.get(key, key): value for key, value in content.items()}
-        arguments = content["architecture"].get("arguments", {})
+        fields = {_RENAMED.get(key, key): value for key, value in fields.items()}
+        arguments = fields["architecture"].get("arguments", {})
         if "fold" in arguments:
             new = {"space_to_depth" if key == "fold" else key: value for key, value in arguments.items()}
-            content["architecture"] = {**content["architecture"], "arguments": new}
-    return {**content, "format": FORMAT}
+            fields["architecture"] = {**fields["architecture"], "arguments": new}
+    return {**fields, "format": FORMAT}
 
 
 def bundled_cards() -> dict[str, Card]:

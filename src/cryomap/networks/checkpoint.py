@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..containers import require_file
 from ..errors import InputError
 from ..replacing import replacing
 from .card import BUNDLED, RELEASED_SUPEREM, Card, read_card
@@ -23,6 +24,10 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
     "superem-released": ReleasedGenerator,
     "cryosamu": CryoSAMU,
 }
+_UNREADABLE = (
+    pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, IndexError,
+    AttributeError, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def load_weights(method: str | None, path: str | os.PathLike | None = None) -> tuple[nn.Module, Card]:
@@ -36,9 +41,11 @@ def load_weights(method: str | None, path: str | os.PathLike | None = None) -> t
     Raises:
         InputError: no such file, corrupted, of the other method, or of an unknown architecture.
     """
-    path = BUNDLED / f"{method}.safetensors" if path is None else Path(path)
-    if not path.is_file():
+    is_bundled = path is None
+    path = BUNDLED / f"{method}.safetensors" if is_bundled else Path(path)
+    if not os.path.lexists(path):
         raise InputError(f"{path}: no such weights file")
+    require_file(path)
     if path.suffix == ".safetensors":
         card = read_card(path.with_suffix(".json"))
         state = _read_safetensors(path)
@@ -48,13 +55,42 @@ def load_weights(method: str | None, path: str | os.PathLike | None = None) -> t
         raise InputError(
             f"{path}: weights of {card.method}, not of {method}; name the method or the file anew"
         )
-    network = build(card, str(path))
+    with torch.device("meta"):  # what the card asks for costs nothing before it is known to fit
+        network = build(card, str(path))
+    kinds = {name: parameter.dtype for name, parameter in network.state_dict().items()}
     try:
-        network.load_state_dict(state)
+        network.load_state_dict({k: v.to(kinds.get(k, v.dtype)) for k, v in state.items()}, assign=True)
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise InputError(f"{path}: the weights do not fit the architecture of the card ({reason})") from None
-    return network.eval(), card
+        raise InputError(
+            f"{path}: the weights do not fit the architecture of the card ({_reason(error, -1)})"
+        ) from None
+    network = network.eval().requires_grad_(True)
+    if not is_bundled:
+        _require_sane(network, card, path)
+    return network, card
+
+
+def _require_sane(network: nn.Module, card: Card, path: Path) -> None:
+    """Refuse weights that make no map: numbers that aren't, arguments that only show when the network runs."""
+    for name, value in network.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise InputError(
+                f"{path}: {name} holds NaN or infinite weights, of a training that diverged, say"
+            )
+    side = 16 + card.tile % 16  # as divisible as the card's tiles, and small
+    try:
+        with torch.inference_mode():
+            made = network(torch.rand(1, 1, side, side, side))
+    except (RuntimeError, TypeError, ValueError, IndexError, ZeroDivisionError, AttributeError) as error:
+        raise InputError(f"{path}: the network of its card can't be run ({_reason(error)})") from None
+    if made.shape != (1, 1, side, side, side) or not torch.isfinite(made).all():
+        raise InputError(f"{path}: the network makes no map of finite numbers")
+
+
+def _reason(error: Exception, line: int = 0) -> str:
+    """One line of an error's message, or its kind where it has none."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[line].strip()[:200]
 
 
 def build(card: Card, source: str = "model card") -> nn.Module:
@@ -64,12 +100,12 @@ def build(card: Card, source: str = "model card") -> nn.Module:
         InputError: the card (said to be from `source`) names an unknown architecture or argument.
     """
     name = card.architecture.get("name")
-    if name not in ARCHITECTURES:
+    if not isinstance(name, str) or name not in ARCHITECTURES:
         raise InputError(f"{source}: architecture {name!r} is unknown; {', '.join(ARCHITECTURES)} are known")
     try:
         return ARCHITECTURES[name](**card.architecture.get("arguments", {}))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{source}: architecture {name!r} can't be built ({error})") from None
+    except (TypeError, ValueError, RuntimeError, IndexError, ZeroDivisionError, AttributeError) as error:
+        raise InputError(f"{source}: architecture {name!r} can't be built ({_reason(error)})") from None
 
 
 def save_weights(network: nn.Module, card: Card, path: str | os.PathLike) -> None:
@@ -105,9 +141,10 @@ def _read_released(path: Path) -> dict[str, torch.Tensor]:
     # weights_only: a file from elsewhere must never run code of its own.
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path}: corrupted, or not a plain PyTorch state dict ({reason})") from None
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    except _UNREADABLE as error:
+        raise InputError(f"{path}: corrupted, or not a plain PyTorch state dict ({_reason(error)})") from None
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    ):
         raise InputError(f"{path}: not a plain state dict; only the SuperEM authors' released one is known")
     return state
