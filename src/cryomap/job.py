@@ -14,10 +14,10 @@ from typing import Any
 from .enhancement.report import Report
 from .errors import InputError
 from .grid import Grid
+from .networks.card import METHODS
 from .trust.halves import HalvesComparison
 from .typed_json import from_plain, to_plain, type_hints
 
-METHODS = ("superem", "cryosamu")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 

@@ -211,12 +211,11 @@ def _target_map(to: Objects) -> Volume | None:
 def _set_attributes(session: Session, compared: Comparison) -> list[str]:
     """Set the residue attributes to the values in the last map; returns their names."""
     from ..scene.residue_values import register_attributes, set_values
-    from .rows import residue_values
 
     if compared.residues is None:
         return []
     register_attributes(session)
-    found = residue_values(compared.report.maps[-1])
+    found = compared.report.maps[-1].by_residue
     for name, values in found.items():
         set_values(compared.residues, name, values)
     return list(found)

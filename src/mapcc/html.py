@@ -11,7 +11,7 @@ from chimerax.map import Volume
 
 from ..cryomap.metrics.results import Assessment
 from ..scene.residue_values import residue_spec
-from .rows import Row, groups, residue_values
+from .rows import Row, groups
 
 MOST_LIGANDS = 40
 MOST_RESIDUES = 5000
@@ -95,7 +95,7 @@ def residue_table(report: Assessment, volumes: Sequence[Volume], residues: Resid
     columns = [
         (f"{_TITLES[name]} #{volume.id_string}", values)
         for volume, scores in zip(volumes, report.maps, strict=True)
-        for name, values in residue_values(scores).items()
+        for name, values in scores.by_residue.items()
     ]
     if not columns:
         return ""

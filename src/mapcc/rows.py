@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cryomap.metrics.results import Assessment, MapScores
+from ..cryomap.metrics.results import Assessment
 from ..cryomap.trust.judgement import Trust
 from ..cryomap.trust.lost import Region
 
@@ -175,9 +175,3 @@ def _region(kind: str, number: int, region: Region) -> Row:
     rest = 1 - region.share
     values = (1.0, rest) if kind == "lost" else (rest, 1.0)
     return Row(label, values, digits=2, marks=(kind,), region=(kind, number))
-
-
-def residue_values(scores: MapScores) -> dict[str, np.ndarray]:
-    """A map's values for each residue by residue attribute: those of "qscore" and "rscc" there are."""
-    found = {"qscore": scores.residue_q, "rscc": scores.residue_rscc}
-    return {name: values for name, values in found.items() if values is not None}

@@ -12,7 +12,6 @@ from chimerax.map import Volume
 from ..cryomap.metrics.plots import FscCurve, fsc_curves
 from ..cryomap.metrics.results import Assessment
 from ..cryomap.trust.halves import HalvesComparison
-from ..mapcc.rows import residue_values
 
 MOST_ATOMS = 5000  # of a class; the shape of a distribution needs no more
 TITLES = {"qscore": "Q-score", "rscc": "RSCC"}
@@ -60,7 +59,7 @@ def plot_data(
     names = [f"#{volume.id_string} {volume.name}" for volume in volumes]
     values: dict[str, dict[str, np.ndarray]] = {}
     for name, scores in zip(names, report.maps, strict=True):
-        for attribute, array in residue_values(scores).items():
+        for attribute, array in scores.by_residue.items():
             values.setdefault(TITLES[attribute], {})[name] = np.asarray(array, float)
     return PlotData(title, fsc_curves(report, names), residues, values, _class_scores(volumes, report))
 

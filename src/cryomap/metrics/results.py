@@ -64,6 +64,12 @@ class MapScores:
     cube_comparison: CubeComparison | None = None
     curves: dict[str, Curve] = field(default_factory=dict)
 
+    @property
+    def by_residue(self) -> dict[str, np.ndarray]:
+        """Values for each residue by ChimeraX's residue attribute: those of "qscore" and "rscc" there are."""
+        found = {"qscore": self.residue_q, "rscc": self.residue_rscc}
+        return {name: values for name, values in found.items() if values is not None}
+
 
 @dataclass(frozen=True)
 class Assessment:
