@@ -61,7 +61,7 @@ class EnhancePanel(ToolInstance):
             spacing=8,
             button_list=True,
         )
-        self.enhance_button, self.install_button, self.stop_button, *_ = buttons
+        self.enhance_button, self.install_button, self.stop_button, self.options_button, _ = buttons
         self.stop_button.setEnabled(False)
         self.install_button.hide()
 
