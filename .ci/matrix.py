@@ -1,8 +1,8 @@
 """The engine's main tests with every Python and numpy that can be had: python .ci/matrix.py [PYTHON ...]
 
-Without arguments every python3.11, 3.12 ... on the PATH is taken. Each pair gets a virtual environment of its own in
-.matrix/, which is kept and used again. What can't be installed (numpy has no build for that Python) is told, and is
-no failure; failing tests are (exit status 1).
+Without arguments every python3.11, 3.12 ... on the PATH and among pyenv's is taken. Each pair gets a virtual
+environment of its own in .matrix/, which is kept and used again. What can't be installed (numpy has no build for that
+Python) is told, and is no failure; failing tests are (exit status 1).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTHONS = tuple(f"python3.{minor}" for minor in range(11, 16))
+PYTHONS = [f"python3.{minor}" for minor in range(11, 16)]
+PYTHONS += map(str, sorted(Path.home().glob(".pyenv/versions/3.1[1-9]*/bin/python")))
 NUMPYS = ("numpy==1.26.4", "numpy>=2")  # ChimeraX 1.8 to 1.12 have the one, later ones the other
 TESTS = ("grid", "density", "atoms", "simulate", "correlation", "fourier", "qscore", "assess", "plots")
 TESTS += ("checkpoint", "networks", "normalize", "tiles", "run", "mapcc_cli", "trust_judgement", "packaging")
@@ -27,7 +28,7 @@ def main(pythons: list[str]) -> int:
         if version is None:
             print(f"{python}: not here")
             continue
-        for numpy in NUMPYS:
+        for numpy in (wanted for wanted in NUMPYS if (version, wanted) not in found):
             found[version, numpy] = _tried(python, version, numpy)
             print(f"Python {version}, {numpy}: {found[version, numpy]}", flush=True)
     ran = [told for told in found.values() if not told.startswith("can't be installed")]

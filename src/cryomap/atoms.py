@@ -6,7 +6,7 @@ import os
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -103,8 +103,9 @@ class AtomicModel:
 
     def subset(self, chosen: np.ndarray) -> AtomicModel:
         """The atoms that a mask or index array (n,) chooses; `residues` stays whole."""
-        arrays = {key: value[chosen] for key, value in vars(self).items() if isinstance(value, np.ndarray)}
-        return replace(self, **arrays)
+        arrays = {key: value for key, value in vars(self).items() if isinstance(value, np.ndarray)}
+        chosen_of: dict[str, Any] = {key: value[chosen] for key, value in arrays.items()}
+        return replace(self, **chosen_of)
 
     @property
     def atom_kinds(self) -> np.ndarray:
@@ -148,7 +149,7 @@ def _overlap(first: AtomicModel, other: AtomicModel) -> bool:
 def _together(parts: list[AtomicModel]) -> AtomicModel:
     if len(parts) == 1:
         return parts[0]
-    arrays = {
+    arrays: dict[str, Any] = {
         key: np.concatenate([vars(part)[key] for part in parts])
         for key, value in vars(parts[0]).items()
         if isinstance(value, np.ndarray)

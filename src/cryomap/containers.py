@@ -12,8 +12,8 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from .errors import InputError
 
@@ -40,7 +40,7 @@ _CHUNK = 1 << 22
 
 
 @contextmanager
-def content(path: str | os.PathLike, what: str) -> Iterator[BinaryIO]:
+def content(path: str | os.PathLike, what: str) -> Iterator[BufferedIOBase]:
     """A file open for reading, unpacked on the way if it is gzip or bzip2.
 
     Args:
@@ -100,7 +100,7 @@ def require_file(path: str | os.PathLike) -> Path:
     return path
 
 
-def read_at_most(file: BinaryIO, count: int) -> bytearray:
+def read_at_most(file: BufferedIOBase, count: int) -> bytearray:
     """The next `count` bytes or what there is of them; memory grows with what is there, not with `count`."""
     found = bytearray()
     while len(found) < count:

@@ -8,8 +8,8 @@ import os
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from scipy import ndimage
@@ -77,7 +77,7 @@ def read_map(path: str | os.PathLike) -> DensityMap:
     return DensityMap(values, header.grid, name, header.frame, header.labels, notes)
 
 
-def _voxels(file: BinaryIO, header: Header) -> bytearray:
+def _voxels(file: BufferedIOBase, header: Header) -> bytearray:
     """What follows the header, but no more than it promises and a little; nothing if there can't be so much."""
     promised = header.data_bytes
     most = os.stat(file.fileno()).st_size * (MOST_COMPRESSION if isinstance(file, gzip.GzipFile) else 1)
@@ -126,7 +126,7 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
         out.write(values.data.cast("B"))
 
 
-def _packer(plain: BinaryIO, suffix: str) -> AbstractContextManager:
+def _packer(plain: BufferedIOBase, suffix: str) -> AbstractContextManager:
     """What compresses into an open file as its name's suffix asks."""
     if suffix == ".gz":
         return gzip.GzipFile("", "wb", 4, plain, mtime=0)

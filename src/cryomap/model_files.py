@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from .containers import content, kind_of, read_at_most
 from .errors import InputError
+
+if TYPE_CHECKING:
+    import gemmi
+    from gemmi import cif
 
 MOST_BYTES = 3 << 29  # of text, 1.5 GiB: five times the largest entry of the PDB
 _ONE_LETTER = ("N   ", "C   ", "O   ", "P   ")  # names that begin in column 14 where columns are kept
@@ -19,7 +24,7 @@ _DEFAULTS = {  # of an atom_site loop; what else gemmi needs
 }  # fmt: skip
 
 
-def read_structure(path: str | os.PathLike) -> tuple[object, list[str]]:
+def read_structure(path: str | os.PathLike) -> tuple[gemmi.Structure, list[str]]:
     """A file as a `gemmi.Structure`, by what is in it and not by its name; and notes, in sentences.
 
     Absent occupancies are 1, absent B factors 0 A^2, as in ChimeraX, in all formats.
@@ -49,7 +54,7 @@ def read_structure(path: str | os.PathLike) -> tuple[object, list[str]]:
         raise InputError(f"{path}: not a readable atomic model ({reason})") from None
 
 
-def _parse(text: str) -> tuple[object, list[str]]:
+def _parse(text: str) -> tuple[gemmi.Structure, list[str]]:
     import gemmi
 
     notes: list[str] = []
@@ -68,7 +73,7 @@ def _parse(text: str) -> tuple[object, list[str]]:
     return structure, notes
 
 
-def _complete(block, notes: list[str]) -> None:
+def _complete(block: cif.Block, notes: list[str]) -> None:
     """Give an atom_site loop the columns and values that it lacks."""
     loop = block.find_loop("_atom_site.Cartn_x").get_loop()
     absent = [tag for tag in _DEFAULTS if f"_atom_site.{tag}" not in loop.tags]
@@ -93,10 +98,12 @@ def _complete(block, notes: list[str]) -> None:
             numbers[row] = number
 
 
-def _residue_numbers(block) -> Iterator[str]:
+def _residue_numbers(block: cif.Block) -> Iterator[str]:
     """A number for each atom: that of its sequence, or where there is none a new one for each residue."""
     names = ("label_seq_id", "label_asym_id", "label_comp_id", "label_atom_id")
-    before, seen, number = None, set(), 0
+    before: list[str] | None = None
+    seen: set[str] = set()
+    number = 0
     for sequence, *residue, atom in block.find("_atom_site.", names):
         if sequence not in (".", "?"):
             before = None
@@ -158,7 +165,7 @@ def _element(name: str, residue: str) -> str:
     import gemmi
 
     letters = name.lstrip("0123456789'\"*").upper()
-    symbol = re.match(r"[A-Z]*", letters)[0]
+    symbol = re.findall(r"^[A-Z]*", letters)[0]
     info = gemmi.find_tabulated_residue(residue)
     alone = symbol == residue.upper().rstrip("+-0123456789") and gemmi.Element(symbol[:2]).atomic_number > 0
     if alone or (symbol[:2] in _TWO_LETTERS and not (info.is_amino_acid() and symbol[:2] != "SE")):

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from .errors import InputError
-from .grid import IDENTITY, Grid, skew_matrix
+from .grid import IDENTITY, Grid, skew_matrix, three_floats, three_ints
 
 HEADER_BYTES = 1024
 _HEADER = np.dtype(
@@ -82,15 +82,15 @@ def parse_header(first: bytes, suffix: str = ".mrc") -> Header:
     if len(first) < HEADER_BYTES:
         raise InputError(f"not a readable MRC/CCP4 map: {len(first)} bytes, less than a header")
     words, order = _words(first)
-    size = tuple(int(n) for n in words["size"])
+    size = three_ints(words["size"])
     kind, notes = _voxel_type(words, order, size)
     _require_volume(words, size)
-    axes = tuple(int(axis) - 1 for axis in words["axes"])
+    axes = three_ints(int(axis) - 1 for axis in words["axes"])
     if sorted(axes) != [0, 1, 2]:
         if any(words["axes"]):
             notes.append(f"MAPC, MAPR, MAPS of {tuple(words['axes'].tolist())} are no axes; 1, 2, 3 is taken")
         axes = (0, 1, 2)
-    shape = tuple(size[axes.index(axis)] for axis in (2, 1, 0))
+    shape = three_ints(size[axes.index(axis)] for axis in (2, 1, 0))
     step = _voxel_size(words, shape)
     angles = _cell_angles(words)
     origin, frame = _origin(words, axes, shape, step, angles, suffix, notes)
@@ -101,7 +101,7 @@ def parse_header(first: bytes, suffix: str = ".mrc") -> Header:
 
 def _words(first: bytes) -> tuple[np.void, str]:
     """The header's words and their byte order: that in which it makes sense."""
-    found = {order: np.frombuffer(first, _HEADER.newbyteorder(order), 1)[0] for order in "<>"}
+    found = {order: np.frombuffer(first, _HEADER.newbyteorder(order), 1)[0] for order in ("<", ">")}
     likely = [order for order, words in found.items() if _makes_sense(words)]
     stamped = found["<"]["map"] == b"MAP "
     if not likely and not stamped:
@@ -200,7 +200,7 @@ def _origin(
     there, too, where NSTART is 0: such files are common, and ORIGIN is plain.
     """
     origin = words["origin"]
-    unset = not np.isfinite(origin).all() or bool((origin + np.float32(step) == origin).any())
+    unset = not np.isfinite(origin).all() or bool((origin + np.array(step, np.float32) == origin).any())
     if unset or words["map"] != b"MAP ":
         if unset:
             shown = ", ".join(f"{x:g}" for x in origin.tolist())
@@ -215,19 +215,19 @@ def _origin(
     if suffix in NSTART_FIRST and start.any():
         if disagree:
             notes.append(f"ORIGIN and NSTART disagree; NSTART is taken, as ChimeraX does in {suffix} files")
-        return tuple(map(float, by_start)), "nstart"
+        return three_floats(by_start), "nstart"
     if not origin.any():
-        return tuple(map(float, by_start)), "nstart"
+        return three_floats(by_start), "nstart"
     if suffix in NSTART_FIRST:
         notes.append(
             f"placed by ORIGIN; ChimeraX reads NSTART alone in {suffix} files, and opens it at 0, 0, 0: "
             "name it .mrc"
         )
-    return tuple(map(float, origin)), "origin"
+    return three_floats(origin), "origin"
 
 
 def _rotation(words: np.void, notes: list[str]) -> tuple[tuple[float, float, float], ...]:
-    rotation = IDENTITY
+    rotation: tuple[tuple[float, float, float], ...] = IDENTITY
     for label in words["labels"]:
         text = label.tobytes()
         if not text.startswith(_ROTATION):
@@ -242,7 +242,7 @@ def _rotation(words: np.void, notes: list[str]) -> tuple[tuple[float, float, flo
                 f"its label {text.rstrip(bytes(1))!r} is no rotation; correct or remove it"
             ) from None
         turn = Rotation.from_rotvec(np.array(axis) / length * angle, degrees=True).as_matrix()
-        rotation = tuple(tuple(map(float, row)) for row in turn)
+        rotation = tuple(three_floats(row) for row in turn)
         notes.append(
             "turned by its label 'Chimera rotation', as ChimeraX does; other programs ignore that label"
         )

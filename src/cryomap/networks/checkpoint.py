@@ -42,7 +42,7 @@ def load_weights(method: str | None, path: str | os.PathLike | None = None) -> t
         InputError: no such file, corrupted, of the other method, or of an unknown architecture.
     """
     is_bundled = path is None
-    path = BUNDLED / f"{method}.safetensors" if is_bundled else Path(path)
+    path = BUNDLED / f"{method}.safetensors" if path is None else Path(path)
     if not os.path.lexists(path):
         raise InputError(f"{path}: no such weights file")
     require_file(path)
