@@ -16,7 +16,7 @@ from .over_rotations import over_rotations
 from .prepare import Prepared, prepare
 from .report import Report
 from .sharpen import sharpened
-from .tiles import Progress, blend, window
+from .tiles import Progress, blend
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +86,8 @@ def _run_network(
         values = method.normalize(values, level)
     except ValueError as error:
         raise InputError(f"{density.name}: {error}") from None
-    predict, weights = over_rotations(method.predictor, card.test_time_rotations), window(placed.tiling)
-    values = blend(values, placed.starts, weights, predict, method.predictor.batch, progress)
+    predict = over_rotations(method.predictor, card.test_time_rotations)
+    values = blend(values, placed, predict, method.predictor.batch, progress)
     return values, count, placed.total
 
 
