@@ -81,7 +81,9 @@ def _run_network(
     if count == 0:
         log.warning("%s: no density above %.4g; the result is empty", density.name, noise)
         return np.zeros_like(values), 0, placed.total
-    log.info("%s: %d of %d tiles hold density", density.name, count, placed.total)
+    expected = method.predictor.seconds_for(placed.voxels * card.test_time_rotations)
+    duration = f"{expected:.0f} s" if expected < 100 else f"{expected / 60:.0f} minutes"
+    log.info("%s: %d of %d tiles hold density; about %s", density.name, count, placed.total, duration)
     try:
         values = method.normalize(values, level)
     except ValueError as error:
