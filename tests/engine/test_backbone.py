@@ -46,8 +46,9 @@ def test_a_residue_is_matched_once_the_nearest_first():
 
 def test_three_angstrom_are_the_limit():
     true = chain(4)
-    assert compare_models(replace(true, positions=true.positions + [0, 2.99, 0]), true).coverage == 1
-    assert compare_models(replace(true, positions=true.positions + [0, 3.01, 0]), true).coverage == 0
+    for distance, coverage in ((2.99, 1), (3.01, 0)):
+        moved = replace(true, positions=true.positions + np.array([0, distance, 0]))
+        assert compare_models(moved, true).coverage == coverage
 
 
 def test_types_are_compared_and_a_chain_built_backwards_counts():

@@ -47,7 +47,9 @@ def compare_models(built: AtomicModel, true: AtomicModel) -> Backbone:
     """
     residues, positions = _traced(built)
     true_residues, true_positions = _traced(true)
-    distances = cKDTree(true_positions).sparse_distance_matrix(cKDTree(positions), NEAR, output_type="coo_matrix")
+    distances = cKDTree(true_positions).sparse_distance_matrix(
+        cKDTree(positions), NEAR, output_type="coo_matrix"
+    )
     order = np.argsort(distances.data, kind="stable")
     pairs: dict[int, int] = {}
     taken: set[int] = set()
@@ -57,7 +59,9 @@ def compare_models(built: AtomicModel, true: AtomicModel) -> Backbone:
             pairs[int(i)] = int(j)
             taken.add(int(j))
             squares += float(d) ** 2
-    names = [true.residues[true_residues[i]].name == built.residues[residues[j]].name for i, j in pairs.items()]
+    names = [
+        true.residues[true_residues[i]].name == built.residues[residues[j]].name for i, j in pairs.items()
+    ]
     count = len(pairs)
     return Backbone(
         residues=len(true_residues),
