@@ -49,7 +49,9 @@ def score_chart(entries: list[dict], path: Path) -> None:
         if measure.key.startswith(SHARES):
             table[:, variants.index(DEPOSITED)] = np.nan
             axis.axvline(0.5, color="0.85", zorder=0)
-        axis.hlines(places, np.nanmin(table, axis=1), np.nanmax(table, axis=1), color="0.85", zorder=1)
+        known = np.isfinite(table).any(axis=1)
+        low, high = np.nanmin(table[known], axis=1), np.nanmax(table[known], axis=1)
+        axis.hlines(places[known], low, high, color="0.85", zorder=1)
         for i, variant in enumerate(variants):
             axis.scatter(
                 table[:, i],

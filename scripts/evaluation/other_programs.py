@@ -44,8 +44,8 @@ def result_of(folder: Path, entry: Entry, density: DensityMap, grid: Grid) -> tu
 
 
 def names(file: Path, entry: Entry) -> bool:
-    """Whether a file's name holds the entry's name, or its EMDB number as a number of its own."""
+    """Whether a file's name holds the entry's name as a word, or its EMDB number of four digits or more."""
     patterns = [rf"(?<![a-z0-9]){re.escape(entry.name.lower())}(?![a-z0-9])"]
     if entry.emdb_id:
-        patterns.append(rf"(?<!\d)0*{int(emdb_number(entry.emdb_id))}(?!\d)")
+        patterns.append(rf"(?<!\d){emdb_number(entry.emdb_id)}(?!\d)")
     return any(re.search(pattern, file.name.lower()) for pattern in patterns)
