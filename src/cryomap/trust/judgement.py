@@ -8,7 +8,7 @@ import numpy as np
 
 from ..atoms import AtomicModel
 from ..density import DensityMap
-from ..enhancement.contour import default_contour, noise_ceiling
+from ..enhancement.contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 from ..grid import three_ints
 from .consistency import bring_to_grid, compare, local_correlation
 from .lost import Region, invented_regions, lost_regions, threshold
@@ -93,7 +93,9 @@ def judge(
     if sites is None and model is not None:
         sites = small_molecules(model)
     known = None if sites is None else near_sites(sites, part.grid)
-    lost, invented = lost_regions(comparison, known), invented_regions(comparison)
+    volume = enclosed_volume(before.values, level, part.grid.voxel_volume)
+    hidden = result.values < level_for_volume(result.values, volume, part.grid.voxel_volume)
+    lost, invented = lost_regions(comparison, known, hidden), invented_regions(comparison)
     if model is not None:
         lost, invented = (name_regions(found, part.grid, model) for found in (lost, invented))
     local = local_correlation(comparison)
