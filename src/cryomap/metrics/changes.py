@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from ..atoms import AtomicModel
 from ..density import DensityMap
-from .classes import SINGLE_KINDS, LigandScores, ligand_scores, marks, residue_means
+from .classes import SINGLE_KINDS, ligand_scores, marks, residue_means
 from .correlation import nth_largest
 from .inputs import choose_resolution, prepare_model
 from .measures import OnGrid
@@ -29,24 +28,16 @@ class MoleculeChange:
     Attributes:
         residue: as in "/A:301 HEM".
         kind: of `cryomap.atoms.KINDS`.
-        before: its scores in the input.
-        after: its scores in the result, with the marks of what became worse.
+        q: mean Q of its atoms in the input and in the result.
+        rscc: its real-space correlation in both; None where the density is constant.
+        marks: what became worse, in words, see `metrics.classes.marks`.
     """
 
     residue: str
     kind: str
-    before: LigandScores
-    after: LigandScores
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {
-            "residue": self.residue,
-            "kind": self.kind,
-            "q": [number(self.before.q), number(self.after.q)],
-            "rscc": [number(self.before.rscc), number(self.after.rscc)],
-            "marks": list(self.after.marks),
-        }
+    q: tuple[float, float]
+    rscc: tuple[float | None, float | None]
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,28 +47,19 @@ class MoleculeChanges:
     Attributes:
         molecules: ligands, lipids, glycans and ions, the largest loss of Q first.
         nucleotides: the same of the nucleic acids' residues.
+        waters: how many waters there are.
         water_q: mean Q of the waters in the input and in the result; None without any.
-        waters: how many there are.
     """
 
-    molecules: tuple[MoleculeChange, ...]
-    nucleotides: tuple[MoleculeChange, ...]
-    water_q: tuple[float, float] | None
-    waters: int
+    molecules: tuple[MoleculeChange, ...] = ()
+    nucleotides: tuple[MoleculeChange, ...] = ()
+    waters: int = 0
+    water_q: tuple[float, float] | None = None
 
     @property
     def flagged(self) -> tuple[MoleculeChange, ...]:
         """Those that became worse: the rows that `mapcc` marks."""
-        return tuple(change for change in self.molecules if change.after.marks)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {
-            "flagged": len(self.flagged),
-            "molecules": [change.to_dict() for change in self.molecules],
-            "nucleotides": [change.to_dict() for change in self.nucleotides],
-            "waters": {"count": self.waters, "q": self.water_q and [number(q) for q in self.water_q]},
-        }
+        return tuple(change for change in self.molecules if change.marks)
 
 
 def molecule_changes(
@@ -104,7 +86,7 @@ def molecule_changes(
     whole = prepare_model(model, (before, after)).model
     wanted = np.isin(whole.atom_kinds, (*SINGLE_KINDS, "nucleic", "water")) & (whole.atomic_numbers > 1)
     if not wanted.any():
-        return MoleculeChanges((), (), None, 0)
+        return MoleculeChanges()
     near = (
         cKDTree(whole.positions[wanted]).query(whole.positions, distance_upper_bound=NEIGHBOURS)[0] < np.inf
     )
@@ -125,17 +107,18 @@ def molecule_changes(
         MoleculeChange(
             str(whole.residues[index]),
             whole.residues[index].kind,
-            first,
-            replace(scores[1][index], marks=marks(first, scores[1][index])),
+            (round(first.q, 6), round(now.q, 6)),
+            (number(first.rscc), number(now.rscc)),
+            marks(first, now),
         )
-        for index, first in scores[0].items()
+        for (index, first), now in zip(scores[0].items(), scores[1].values(), strict=True)
     ]
-    changes.sort(key=lambda change: change.after.q - change.before.q)
+    changes.sort(key=lambda change: change.q[1] - change.q[0])
     return MoleculeChanges(
         tuple(change for change in changes if change.kind != "nucleic"),
         tuple(change for change in changes if change.kind == "nucleic"),
-        (waters[0], waters[1]) if water.any() else None,
         int(np.count_nonzero(water)),
+        (round(waters[0], 6), round(waters[1], 6)) if water.any() else None,
     )
 
 
