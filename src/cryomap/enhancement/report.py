@@ -28,6 +28,7 @@ class Report:
         contour_out: the level that encloses the same volume of the result.
         volume: that volume, A^3.
         detail_from_input: detail finer than this (A) is the input's; None if all is the network's.
+        preserved: volume (A^3) in which the input was kept as it is.
         warnings: what the input was told before the network ran.
         trust: the judgement of the network's result; None where there is none.
     """
@@ -46,5 +47,6 @@ class Report:
     contour_out: float
     volume: float
     detail_from_input: float | None = None
+    preserved: float = 0.0
     warnings: tuple[InputWarning, ...] = ()
     trust: Trust | None = None

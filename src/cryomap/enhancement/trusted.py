@@ -19,6 +19,7 @@ from ..metrics.inputs import prepare_model
 from ..trust.input_verdict import InputWarning, examine, without_offset
 from ..trust.judgement import Trust, judge
 from ..trust.restore import keep_lost
+from ..trust.restore import preserve as keep_input
 from .check import require_enhanceable
 from .methods import Method, load
 from .prepare import prepare
@@ -85,6 +86,7 @@ def enhance_trusted(
     mask: DensityMap | None = None,
     model: AtomicModel | None = None,
     sites: np.ndarray | None = None,
+    preserve: np.ndarray | None = None,
     progress: Progress | None = None,
     warn: Callable[[InputWarning], None] = _log_warning,
 ) -> Enhanced:
@@ -96,6 +98,7 @@ def enhance_trusted(
         options: how; files that they name were read by the caller.
         mask, progress: as in `enhance`.
         model, sites: as in `judge`.
+        preserve: where the input stays, 0..1 on the map's grid, see `trust.preserved`.
         warn: told what is wrong with the map, before the network runs; by default the log is.
 
     Raises:
@@ -117,6 +120,10 @@ def enhance_trusted(
     else:
         result, deviation, report = enhance_samples(prepared, method, options.samples, progress)
     report = replace(report, warnings=warnings, contour_in=report.contour_in + constant)
+    if preserve is not None:
+        result = keep_input(density, result, preserve, options.resolution)
+        kept = round(float((preserve > 0.5).sum()) * density.grid.voxel_volume, 1)
+        report = replace(report, preserved=kept)
     result = replace(result, labels=(*given.labels, f"{LABEL}: enhanced by {card.method} {card.version}"))
     begun = time.monotonic()
     try:
