@@ -43,7 +43,7 @@ def with_finer_detail(
     """
     if (resolution is not None and resolution >= finest) or not result.values.any():
         return result
-    own = bring_to_grid(density, result.grid).values
+    own = np.ascontiguousarray(bring_to_grid(density, result.grid).values)
     own = own - np.median(own)
     spectrum = Spectrum(result.grid, margin=4 * finest)
     drawn, given = spectrum.transform(result.values), spectrum.transform(own)
