@@ -181,7 +181,7 @@ def require_possible(model: AtomicModel) -> None:
 
 def save_atoms(model: AtomicModel, path: str | os.PathLike) -> None:
     """Write a model so that `load_atoms` gives it back, to the last bit."""
-    columns = {key: value for key, value in vars(model).items() if isinstance(value, np.ndarray)}
+    columns: dict[str, Any] = {k: v for k, v in vars(model).items() if isinstance(v, np.ndarray)}
     residues = np.array([tuple(vars(residue).values()) for residue in model.residues], dtype="U32").reshape(
         -1, 5
     )
