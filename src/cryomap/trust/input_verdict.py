@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -34,17 +35,20 @@ class InputWarning:
     Attributes:
         kind: one of `KINDS`.
         message: what was seen, with the figure, and what to do.
-        value: the figure, if there is one.
+        value: the figure; nan where there is none.
     """
 
     kind: str
     message: str
-    value: float | None = None
+    value: float
 
-    @property
-    def is_grave(self) -> bool:
-        """Whether the result is worthless."""
-        return self.kind in WORTHLESS
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {
+            "kind": self.kind,
+            "message": self.message,
+            "value": None if np.isnan(self.value) else round(self.value, 4),
+        }
 
 
 # The first make any result worthless.
@@ -122,6 +126,7 @@ def _enhanced(density: DensityMap) -> InputWarning | None:
         "enhanced",
         f"{density.name}: {seen} says that it was enhanced already; a network takes its own inventions for data. "
         "Enhance the deposited map",
+        float("nan"),
     )
 
 
