@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from cryomap.errors import InputError
 from cryomap.networks.card import BUNDLED, METHODS, REAL_MAPS, SIMULATED, read_card
 from cryomap.networks.checkpoint import update_card
-from evaluation.measures import DEPOSITED, MEASURES, summarise
+from evaluation.measures import DEPOSITED, MEASURES, SHARES, specimen_of, summarise
 
 COUNTED = {
     "maps whose map-model FSC 0.5 improves": "d_fsc_model_05",
@@ -35,14 +35,16 @@ def card_figures(entries: list[dict], variant: str) -> dict:
     Raises:
         InputError: the variant is on none of the maps.
     """
+    own = [e for e in entries if variant in e["scores"]]
     found = {m.key: (m.digits, summarise(entries, m, variant)) for m in MEASURES}
     means = {key: (digits, summary) for key, (digits, summary) in found.items() if summary is not None}
     if not means:
         raise InputError(f"{variant}: the evaluation has none of it; --variant names what it has")
     return {
-        DEPOSITED: {key: round(s.deposited, n) for key, (n, s) in means.items() if key != "cubes.improved"},
+        DEPOSITED: {key: round(s.deposited, n) for key, (n, s) in means.items() if not key.startswith(SHARES)},
         variant: {key: round(s.mean, n) for key, (n, s) in means.items()},
-        "maps": len(entries),
+        "maps": len(own),
+        "specimens": len({specimen_of(e) for e in own}),
         **{title: means[key][1].better for title, key in COUNTED.items() if key in means},
     }
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cryomap.replacing import replacing
 
-from .measures import DEPOSITED, MEASURES, variants_of
+from .measures import DEPOSITED, MEASURES, SHARES, variants_of
 
 PANELS = (
     "cc_mask_hr",
@@ -19,6 +19,9 @@ PANELS = (
     "d_model",
     "cubes.improved",
     "q_mean",
+    "residues.better",
+    "trace.recall",
+    "trace.precision",
 )
 COLOURS = ("#777777", "#4c9be8", "#e8a33d", "#c0392b", "#2e8b57", "#7d3c98")
 MARKERS = "osD^vP"
@@ -26,7 +29,7 @@ MARKERS = "osD^vP"
 
 def score_chart(entries: list[dict], path: Path) -> None:
     """Every map's figures, a dot a variant, joined by a line from the deposited map's."""
-    plt = _pyplot()
+    plt = pyplot()
     entries = sorted(entries, key=lambda e: -e["resolution"])
     variants = variants_of(entries)
     panels = [m for key in PANELS for m in MEASURES if m.key == key]
@@ -43,10 +46,12 @@ def score_chart(entries: list[dict], path: Path) -> None:
     places = np.arange(len(entries))
     for axis, measure in zip(axes.ravel(), panels, strict=False):
         table = np.array([[_value(measure.of(e["scores"].get(v, {}))) for v in variants] for e in entries])
-        if measure.key == "cubes.improved":
+        if measure.key.startswith(SHARES):
             table[:, variants.index(DEPOSITED)] = np.nan
             axis.axvline(0.5, color="0.85", zorder=0)
-        axis.hlines(places, np.nanmin(table, axis=1), np.nanmax(table, axis=1), color="0.85", zorder=1)
+        known = np.isfinite(table).any(axis=1)
+        low, high = np.nanmin(table[known], axis=1), np.nanmax(table[known], axis=1)
+        axis.hlines(places[known], low, high, color="0.85", zorder=1)
         for i, variant in enumerate(variants):
             axis.scatter(
                 table[:, i],
@@ -69,7 +74,7 @@ def score_chart(entries: list[dict], path: Path) -> None:
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="upper center", ncols=len(names), frameon=False)
     figure.tight_layout(rect=(0, 0, 1, 1 - 0.35 / figure.get_size_inches()[1]))
-    _save(figure, path)
+    save(figure, path)
 
 
 def section_chart(rows: list[tuple[str, dict[str, np.ndarray]]], path: Path) -> None:
@@ -79,7 +84,7 @@ def section_chart(rows: list[tuple[str, dict[str, np.ndarray]]], path: Path) -> 
         rows: of each map its name and, by variant, a section (y, x).
         path: of the PNG.
     """
-    plt = _pyplot()
+    plt = pyplot()
     names = list(dict.fromkeys(name for _, sections in rows for name in sections))
     figure, axes = plt.subplots(
         len(rows), len(names), figsize=(2.6 * len(names), 2.7 * len(rows)), squeeze=False
@@ -98,14 +103,15 @@ def section_chart(rows: list[tuple[str, dict[str, np.ndarray]]], path: Path) -> 
             axis.imshow(section, cmap="gray_r", origin="lower", vmin=0, vmax=high, interpolation="nearest")
         line[0].set_ylabel(title, fontsize=8)
     figure.tight_layout()
-    _save(figure, path)
+    save(figure, path)
 
 
 def _value(value: float | None) -> float:
     return np.nan if value is None else value
 
 
-def _pyplot():
+def pyplot():
+    """matplotlib.pyplot, drawing without a window."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -114,7 +120,8 @@ def _pyplot():
     return plt
 
 
-def _save(figure, path: Path) -> None:
+def save(figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all, and forget it."""
     with replacing(path, make_folders=True) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
-    _pyplot().close(figure)
+    pyplot().close(figure)

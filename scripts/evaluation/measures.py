@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .specimens import Interval, bootstrap, specimen_means
+
 DEPOSITED = "deposited"
 NYQUIST = 2.0  # A, of the 1 A grid: an FSC that never falls below 0.5 counts as this
 
@@ -55,40 +57,70 @@ MEASURES = (
     Measure("cubes.mean_after", "mean CC of 25 A cubes"),
     Measure("cubes.improved", "share of 25 A cubes improved"),
     Measure("q_mean", "mean Q"),
+    Measure("residues.better", "share of residues with better RSCC"),
+    Measure("residues.helix", "the same in helices"),
+    Measure("residues.strand", "the same in strands"),
+    Measure("residues.other", "the same elsewhere"),
+    Measure("trace.recall", "C alphas found as peaks"),
+    Measure("trace.precision", "peaks that are C alphas"),
 )
+SHARES = ("cubes.improved", "residues.")  # of what became better: the deposited map has none
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A measure over maps: its mean, that of the deposited maps, on how many, and on how many it is better."""
+    """A measure over maps.
+
+    Attributes:
+        mean: over specimens, of the variant.
+        deposited: the same of the deposited maps.
+        maps: on how many maps.
+        better: on how many it is better by more than the table shows.
+        worst: the smallest gain.
+        gain: the mean gain over the deposited maps with its interval, above 0 where better.
+    """
 
     mean: float
     deposited: float
     maps: int
     better: int
     worst: float
+    gain: Interval
 
 
-def summarise(entries: list[dict], measure: Measure, variant: str) -> Summary | None:
+def summarise(entries: list[dict], measure: Measure, variant: str, before: str = DEPOSITED) -> Summary | None:
     """A measure of a variant over the entries that have it; None if none has.
 
     Args:
         entries: of the evaluation's JSON, each with `scores` by variant.
         measure: which.
         variant: which.
+        before: the variant it is compared with.
     """
-    pairs = [
-        (measure.of(e["scores"][DEPOSITED]), measure.of(e["scores"][variant]))
+    found = [
+        (measure.of(e["scores"][before]), measure.of(e["scores"][variant]), specimen_of(e))
         for e in entries
-        if variant in e["scores"]
+        if variant in e["scores"] and before in e["scores"]
     ]
-    pairs = [(a, b) for a, b in pairs if a is not None and b is not None]
-    if not pairs:
+    found = [row for row in found if row[0] is not None and row[1] is not None]
+    if not found:
         return None
-    before, after = np.array(pairs).T
-    gains = measure.sign * (after - before)
-    better = int((gains > 0.5 * 10**-measure.digits).sum())  # less than the table shows is no gain
-    return Summary(float(after.mean()), float(before.mean()), len(pairs), better, float(gains.min()))
+    specimens = [row[2] for row in found]
+    first, after = np.array([row[:2] for row in found]).T
+    gains = measure.sign * (after - first)
+    return Summary(
+        float(specimen_means(after, specimens).mean()),
+        float(specimen_means(first, specimens).mean()),
+        len(found),
+        int((gains > 0.5 * 10**-measure.digits).sum()),  # less than the table shows is no gain
+        float(gains.min()),
+        bootstrap(gains, specimens),
+    )
+
+
+def specimen_of(entry: dict) -> str:
+    """What an entry of the evaluation's JSON is a map of."""
+    return entry.get("specimen") or entry["entry"]
 
 
 def variants_of(entries: Iterable[dict]) -> list[str]:

@@ -29,6 +29,7 @@ class Entry:
         split: one of `SPLITS`.
         map_file: a file here, or "": from EMDB.
         model_file: a file here, or "": from the PDB.
+        specimen: what the map is of, where several maps are of one thing; "" stands for the name.
     """
 
     name: str
@@ -38,13 +39,14 @@ class Entry:
     split: str
     map_file: str = ""
     model_file: str = ""
+    specimen: str = ""
 
 
 def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) -> list[Entry]:
     """Entries of a tab-separated table.
 
-    Columns, in any order, others ignored: emdb_id, pdb_id, resolution_A, split, map_file, model_file. An
-    entry without a split gets one by its name (see `split_of`).
+    Columns, in any order, others ignored: emdb_id, pdb_id, resolution_A, split, map_file, model_file, specimen.
+    An entry without a split gets one by its name (see `split_of`).
 
     Args:
         path: the table.
@@ -88,7 +90,9 @@ def _entry(row: dict, folders: list[Path], where: str) -> Entry:
     split = value.get("split") or split_of(name)
     if split not in SPLITS:
         raise InputError(f"{where}: split is {split!r}; it must be one of {', '.join(SPLITS)}, or empty")
-    return Entry(name, emdb_id, value.get("pdb_id", ""), resolution, split, **files)
+    return Entry(
+        name, emdb_id, value.get("pdb_id", ""), resolution, split, **files, specimen=value.get("specimen", "")
+    )
 
 
 def _place(name: str, folders: list[Path]) -> str:

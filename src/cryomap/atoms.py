@@ -179,6 +179,26 @@ def require_possible(model: AtomicModel) -> None:
             )
 
 
+def save_atoms(model: AtomicModel, path: str | os.PathLike) -> None:
+    """Write a model so that `load_atoms` gives it back, to the last bit."""
+    columns: dict[str, Any] = {k: v for k, v in vars(model).items() if isinstance(v, np.ndarray)}
+    residues = np.array([tuple(vars(residue).values()) for residue in model.residues], dtype="U32").reshape(
+        -1, 5
+    )
+    np.savez(path, **columns, residues=residues, name=np.array(model.name))
+
+
+def load_atoms(path: str | os.PathLike) -> AtomicModel:
+    """Read what `save_atoms` wrote."""
+    with np.load(path) as stored:
+        content = dict(stored)
+    rows = content.pop("residues").tolist()
+    residues = tuple(Residue(chain, int(number), *rest) for chain, number, *rest in rows)
+    return AtomicModel(
+        **{k: v for k, v in content.items() if k != "name"}, residues=residues, name=str(content["name"])
+    )
+
+
 def from_gemmi(model: gemmi.Model, name: str) -> AtomicModel:
     """An AtomicModel of a `gemmi.Model`, every alternate conformation and hydrogen included."""
     residues: list[Residue] = []

@@ -16,6 +16,7 @@ from .errors import InputError
 from .grid import Grid
 from .networks.card import METHODS
 from .trust.halves import HalvesComparison
+from .trust.input_verdict import InputWarning
 from .typed_json import from_plain, to_plain, type_hints
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -34,6 +35,7 @@ class Option:
         bounds: the smallest and the largest value.
         unit: of the value, "A" or "".
         is_file: whether it is the path of a file.
+        metavar: what help calls the value, if not by its kind.
         in_chimerax: whether ChimeraX's command has it, too; else models of the session take its place.
     """
 
@@ -45,6 +47,7 @@ class Option:
     bounds: tuple[float, float] | None = None
     unit: str = ""
     is_file: bool = False
+    metavar: str = ""
     in_chimerax: bool = True
 
     def check(self, value: Any) -> Any:
@@ -90,6 +93,12 @@ class Options:
     model: str | None = _option(
         None, "PDB or mmCIF of the map: names what was lost", is_file=True, in_chimerax=False
     )
+    preserve: str | None = _option(
+        None,
+        "model, MODEL:SELECTION or mask map where the input stays, sharpened and scaled like the result",
+        in_chimerax=False,
+        metavar="MODEL[:SELECTION]",
+    )
     half_maps: bool = _option(False, "enhance two half maps alone and together, and compare")
 
     def __post_init__(self) -> None:
@@ -116,7 +125,9 @@ class MapInput:
         grid: where the density is.
         level: contour level; None takes that of the options.
         mask: file of a mask on the same grid, 0 to its maximum.
+        preserve: file of where the input stays: 0..1 on the same grid.
         sites: file of x, y, z in A (n, 3) of atoms of ligands and ions, where a loss is looked for first.
+        model: file of the atoms in and about the map, see `save_atoms`: what became of their ligands is told.
     """
 
     name: str
@@ -124,7 +135,9 @@ class MapInput:
     grid: Grid
     level: float | None = None
     mask: str | None = None
+    preserve: str | None = None
     sites: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +147,7 @@ class Job:
     Attributes:
         maps: they; half maps share the level, the mask and the sites of the first.
         folder: where the files of the results go.
-        options: for all maps; `mask` and `model` are not looked at.
+        options: for all maps; `mask`, `model` and `preserve` are not looked at.
         support: whether to write the local correlation with the input.
     """
 
@@ -181,6 +194,14 @@ class Device:
 
     device: str
     precision: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """What is wrong with a map, told before its network runs."""
+
+    map: int
+    warning: InputWarning
 
 
 @dataclass(frozen=True)
@@ -238,7 +259,7 @@ class Done:
     """The worker's last word."""
 
 
-Event = Log | Device | Progress | Result | HalvesResult | Failure | Done
+Event = Log | Device | Warned | Progress | Result | HalvesResult | Failure | Done
 _EVENTS = {kind.__name__: kind for kind in Event.__args__}
 
 

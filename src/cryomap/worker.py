@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .atoms import load_atoms
 from .density import DensityMap
 from .errors import InputError
 from .job import (
@@ -31,6 +32,7 @@ from .job import (
     MapInput,
     Progress,
     Result,
+    Warned,
     event_line,
     read_job,
 )
@@ -145,8 +147,11 @@ def _enhance(
         method,
         replace(job.options, level=level),
         mask=_read(given, given.mask, f"mask of {given.name}") if given.mask else None,
+        model=load_atoms(given.model) if given.model else None,
         sites=np.load(given.sites) if given.sites else None,
+        preserve=_read(given, given.preserve, "preserve").values if given.preserve else None,
         progress=progress,
+        warn=lambda warning: emit(Warned(index, warning)),
     )
     arrays = {"output": done.result.values}
     if done.deviation is not None:

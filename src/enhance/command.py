@@ -6,6 +6,7 @@ import json
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from chimerax.atomic import Atoms
 from chimerax.core.commands import (
     Annotation,
     BoolArg,
@@ -16,12 +17,14 @@ from chimerax.core.commands import (
     IntArg,
     JSONResult,
     ModelIdArg,
+    ObjectsArg,
     OpenFileNameArg,
     StringArg,
     register,
 )
 from chimerax.core.errors import UserError
 from chimerax.core.logger import html_table_params
+from chimerax.core.objects import Objects
 from chimerax.core.session import Session
 from chimerax.core.toolshed import CommandInfo
 from chimerax.map import MapArg, MapsArg, Volume
@@ -40,6 +43,7 @@ def enhance(
     volumes: list[Volume],
     *,
     mask: Volume | None = None,
+    preserve: Objects | None = None,
     model_id: tuple[int, ...] | None = None,
     hide_input: bool = True,
     color_by: str | None = None,
@@ -53,6 +57,7 @@ def enhance(
         session: the session.
         volumes: the maps; each gives a new one, of two half maps (half_maps true) their mean does.
         mask: enhance only inside this map's contour.
+        preserve: atoms about which, or a map inside whose contour, the input stays.
         model_id: number of the result; of the group of results if there are several.
         hide_input: whether to hide the maps.
         color_by: color the result's surface by "support", or enhanced half maps by their "agreement".
@@ -69,7 +74,7 @@ def enhance(
     if not volumes:
         raise UserError("enhance: no maps given; open a map first, or see its number in the Models panel")
     try:
-        wanted = Wanted(Options(**options), mask, model_id, hide_input, color_by)
+        wanted = Wanted(Options(**options), mask, _preserved(preserve), model_id, hide_input, color_by)
     except InputError as error:
         raise UserError(f"enhance: {error}") from None
     if color_by == "agreement" and not wanted.options.half_maps:
@@ -84,6 +89,16 @@ def enhance(
         return JSONResult(json.dumps({"task": job.id}), answer)
     halves = {} if job.halves is None else {"halves": to_plain(job.halves)}
     return JSONResult(json.dumps({"maps": [_told(opened) for opened in job.opened], **halves}), answer)
+
+
+def _preserved(chosen: Objects | None) -> Atoms | Volume | None:
+    """The atoms that were chosen or, if none were, the map."""
+    if chosen is None or len(chosen.atoms):
+        return None if chosen is None else chosen.atoms
+    maps = [model for model in chosen.models if isinstance(model, Volume)]
+    if len(maps) != 1:
+        raise UserError(f"enhance: preserve takes atoms or one map, not {len(maps)} maps and no atoms")
+    return maps[0]
 
 
 def _told(opened: Opened) -> dict[str, Any]:
@@ -165,6 +180,7 @@ def enhance_info(session: Session) -> dict:
 def _enhance_description() -> CmdDesc:
     own = [
         ("mask", MapArg),
+        ("preserve", ObjectsArg),
         ("model_id", ModelIdArg),
         ("hide_input", BoolArg),
         ("color_by", EnumOf(("support", "agreement"))),

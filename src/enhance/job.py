@@ -15,7 +15,7 @@ from chimerax.map import Volume
 
 from ..cryomap.density import DensityMap
 from ..cryomap.enhancement.report import Report
-from ..cryomap.job import Device, Done, Event, Failure, HalvesResult, Log, Result, read_event
+from ..cryomap.job import Device, Done, Event, Failure, HalvesResult, Log, Result, Warned, read_event
 from ..cryomap.job import Progress as TilesDone
 from ..cryomap.trust.halves import HalvesComparison
 from ..plots.data import halves_plot
@@ -23,7 +23,7 @@ from ..runtime.background import BackgroundTask
 from ..runtime.child_process import ChildProcess, clean_environment
 from ..runtime.engine_python import ENGINE_FOLDER, find_python
 from ..scene import volumes
-from ..trust.html import halves_section, trust_section
+from ..trust.html import halves_section, trust_section, warning_text
 from ..trust.model import TrustModel
 from .job_files import Answer, Wanted, read_answer, require_halves, take, write_files
 from .open_trust import Halves, open_trust
@@ -69,7 +69,8 @@ class Opened:
 class EnhanceJob(BackgroundTask):
     """One worker process that enhances one map after another.
 
-    Its triggers: "progress" with a `Progress`, "result" with the new Volume, "done" with the job.
+    Its triggers: "progress" with a `Progress`, "warned" with an `InputWarning`, "result" with the new Volume, "done"
+    with the job.
 
     Attributes:
         maps: the input maps.
@@ -95,6 +96,7 @@ class EnhanceJob(BackgroundTask):
         self._ids = volumes.result_ids(session, wanted.model_id, count)
         super().__init__(session, "enhance " + ", ".join(str(v) for v in maps))
         self.triggers.add_trigger("result")
+        self.triggers.add_trigger("warned")
         self.opened: list[Opened] = []
         self.halves: HalvesComparison | None = None
         self._half_answers: list[Answer] = []
@@ -104,7 +106,7 @@ class EnhanceJob(BackgroundTask):
         self._told = 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="chimerax_enhance_", ignore_cleanup_errors=True)
         try:
-            self._job = write_files(self._folder.name, self.maps, wanted)
+            self._job, self._residues = write_files(self._folder.name, self.maps, wanted)
         except BaseException:
             self._folder.cleanup()
             session.tasks.remove(self)
@@ -176,6 +178,9 @@ class EnhanceJob(BackgroundTask):
                     self.session.logger.info("enhance: " + event.message)
             case Device():
                 self._device = f" on {event.device.upper()}, {event.precision}"
+            case Warned():
+                self.session.logger.info(warning_text(event.warning), is_html=True)
+                self.triggers.activate_trigger("warned", event.warning)
             case Log():
                 self.session.logger.info("enhance: " + event.message)
 
@@ -196,7 +201,8 @@ class EnhanceJob(BackgroundTask):
 
     def _take_result(self, event: Result) -> None:
         """Open the result; what the halves gave alone is kept until they are compared."""
-        number, answer, halves = event.map, read_answer(event), self.wanted.options.half_maps
+        halves = self.wanted.options.half_maps
+        number, answer = event.map, read_answer(event, self._residues[0 if halves else event.map])
         if halves and number < 2:
             self._half_answers.append(answer)
             return

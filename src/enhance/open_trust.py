@@ -99,6 +99,6 @@ def _with_names(
     """The places, each with the residue nearest to its points."""
     found = nearest_residues(session, points, result.scene_position)
     return tuple(
-        place if near is None else replace(place, **describe(*near))
+        replace(place, nearest="", kind="") if near is None else replace(place, **describe(*near))
         for place, near in zip(places, found, strict=True)
     )

@@ -10,12 +10,14 @@ from chimerax.core.tools import ToolInstance
 from chimerax.core.triggerset import DEREGISTER
 from chimerax.ui import MainToolWindow
 from chimerax.ui.widgets import button_row, vertical_layout
-from Qt.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
+from Qt.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
 
+from ..cryomap.trust.input_verdict import InputWarning
 from ..enhance.job import Progress
 from ..runtime import engine_python
 from ..runtime.background import BackgroundTask
 from ..runtime.status_line import EngineLine, look_for_engine
+from ..trust.html import warning_text
 from .comparison import ComparisonBox
 from .form import EnhanceForm, Line
 
@@ -70,7 +72,9 @@ class EnhancePanel(ToolInstance):
         self.progress_bar.setTextVisible(False)
         self.progress_bar.setMaximumHeight(12)
         self.progress_text = Line()
-        for widget in (self.progress_bar, self.progress_text):
+        self.warnings = QLabel()
+        self.warnings.setWordWrap(True)
+        for widget in (self.progress_bar, self.progress_text, self.warnings):
             layout.addWidget(widget)
             widget.hide()
 
@@ -116,6 +120,10 @@ class EnhancePanel(ToolInstance):
             task.triggers.add_handler("progress", lambda _, progress: self._show_progress(progress)),
             task.triggers.add_handler("done", lambda *_: self._task_done(when_done)),
         ]
+        if task.triggers.has_trigger("warned"):
+            self._handlers.append(task.triggers.add_handler("warned", lambda _, one: self._show_warning(one)))
+        self.warnings.setText("")
+        self.warnings.hide()
         self._set_busy(True)
         self.progress_bar.setRange(0, 0)  # moving to and fro
         self.progress_text.setText(text)
@@ -134,6 +142,10 @@ class EnhancePanel(ToolInstance):
         self.progress_bar.setRange(0, 1000)
         self.progress_bar.setValue(round(1000 * progress.fraction))
         self.progress_text.setText(progress.text)
+
+    def _show_warning(self, warning: InputWarning) -> None:
+        self.warnings.setText(self.warnings.text() + warning_text(warning))
+        self.warnings.show()
 
     def _task_done(self, when_done: Callable[[BackgroundTask], None]) -> None:
         task, self._task, self._handlers = self._task, None, []

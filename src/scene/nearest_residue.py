@@ -9,9 +9,11 @@ import numpy as np
 from chimerax.atomic import AtomicStructure, Atoms, Residue, concatenate
 from chimerax.core.session import Session
 from chimerax.geometry import Place
+from chimerax.map import Volume
 from scipy.spatial import cKDTree
 
 from ..cryomap.atoms import component_kind
+from ..cryomap.grid import Grid
 from ..cryomap.trust.names import owner
 from .residue_values import PLAIN_SPEC, residue_spec
 
@@ -49,6 +51,21 @@ def small_molecules(session: Session) -> Atoms:
     atoms = concatenate([structure.atoms for structure in structures], Atoms)
     categories = atoms.structure_categories
     return atoms[((categories == "ligand") | (categories == "ions")) & (atoms.element_numbers != 1)]
+
+
+def atoms_in(volume: Volume, grid: Grid) -> Atoms:
+    """The atoms of all open atomic models, shown or not, that have any in a map.
+
+    Args:
+        volume: the map.
+        grid: of the part that is looked at, in the map's coordinates.
+    """
+    found = []
+    for structure in volume.session.models.list(type=AtomicStructure):
+        indices = grid.to_indices(volume.scene_position.inverse() * structure.atoms.scene_coords)
+        if ((indices > -0.5) & (indices < np.array(grid.size) - 0.5)).all(axis=1).any():
+            found.append(structure.atoms)
+    return concatenate(found, Atoms)
 
 
 def describe(residue: Residue, distance: float) -> dict:

@@ -8,7 +8,9 @@ from html import escape
 from chimerax.atomic import AtomicStructure
 from chimerax.map import Volume
 
+from ..cryomap.metrics.changes import MoleculeChanges
 from ..cryomap.trust.halves import Disagreement
+from ..cryomap.trust.input_verdict import InputWarning
 from ..cryomap.trust.judgement import Trust
 from ..cryomap.trust.lost import Region
 from ..mapcc.html import command_link
@@ -16,10 +18,17 @@ from ..scene.residue_values import PLAIN_SPEC
 from .markers import go_there, marker_spec
 from .model import TrustModel
 
+WARNING_COLORS = {True: "#c00000", False: "#c06000"}  # grave or not
 MOST_ROWS = 12  # of a kind
 _TABLE = "border=1 cellpadding=2 cellspacing=0"
 _COLORS = {"lost": "#c00000", "invented": "#8030b0", "disagreement": "#b06000"}
 _SHARES = {"lost": "gone", "invented": "not in the input"}
+
+
+def warning_text(warning: InputWarning) -> str:
+    """What is wrong with an input, in red if the result is worthless, else in orange."""
+    color = WARNING_COLORS[warning.is_grave]
+    return f'<p><font color="{color}"><b>{escape(warning.message)}</b></font></p>'
 
 
 def trust_section(result: Volume, given: Volume, trust: Trust | None, group: TrustModel | None) -> str:
@@ -50,11 +59,44 @@ def trust_section(result: Volume, given: Volume, trust: Trust | None, group: Tru
         sentence += f". {mesh} to see what was there"
     if not result.session.models.list(type=AtomicStructure):
         sentence += ". With an atomic model open, its ligands and ions are looked at more closely"
+    molecules = "" if trust.molecules is None else molecules_section(trust.molecules)
     if group is None or not lost + invented:
-        return f"<p>{sentence}.</p>"
+        return f"<p>{sentence}.</p>{molecules}"
     titles = ("", "Center (&Aring;)", "&Aring;<sup>3</sup>", "Peak", "Share", "Nearest")
     rows = _rows(group, "lost", trust.lost) + _rows(group, "invented", trust.invented)
-    return f"<p>{sentence}.</p>{_table(titles, rows)}"
+    return f"<p>{sentence}.</p>{_table(titles, rows)}{molecules}"
+
+
+def molecules_section(found: MoleculeChanges) -> str:
+    """What became of the model's ligands, lipids, glycans and ions, of its nucleotides and waters."""
+    sentences = []
+    worse = found.flagged
+    if found.molecules:
+        count = f"{len(worse)} of {len(found.molecules)} ligands, lipids, glycans, and ions became worse"
+        sentences.append(f'<b><font color="{_COLORS["lost"]}">{count}</font></b>' if worse else count)
+    if found.nucleotides:
+        lost = sum(bool(change.marks) for change in found.nucleotides)
+        sentences.append(f"{lost} of {len(found.nucleotides)} nucleotides became worse")
+    if found.water_q is not None:
+        sentences.append(
+            "mean Q of {} water{} {:.2f} &rarr; {:.2f}".format(
+                found.waters, "" if found.waters == 1 else "s", *found.water_q
+            )
+        )
+    if not sentences:
+        return ""
+    rows = [
+        [_residue(change.residue), change.kind, _pair(change.q), _pair(change.rscc), "; ".join(change.marks)]
+        for change in worse[:MOST_ROWS]
+    ]
+    if len(worse) > MOST_ROWS:
+        rows.append([f"and {len(worse) - MOST_ROWS} more; <b>mapcc</b> lists all", *[""] * 4])
+    titles = ("Molecule", "", "Q", "RSCC", "")
+    return f"<p>{'; '.join(sentences)}.</p>" + (_table(titles, rows) if rows else "")
+
+
+def _pair(values: tuple[float | None, float | None]) -> str:
+    return " &rarr; ".join("&ndash;" if value is None else f"{value:.2f}" for value in values)
 
 
 def _summary(lost: int, invented: int) -> str:
@@ -122,12 +164,16 @@ def _nearest(region: Region | Disagreement) -> str:
     """A link to the residue, and how far away it is if the region doesn't touch it."""
     if not region.nearest:
         return ""
-    where, _, name = region.nearest.rpartition(" ")
     what = f" ({escape(region.kind)})" if region.kind not in ("", "protein") else ""
     away = f", {region.distance:.0f} &Aring; away" if region.distance > 2.5 else ""
-    text = escape(f"{name} {where}")
-    link = command_link(f"select {where} ; view sel", text) if PLAIN_SPEC.fullmatch(where) else text
-    return f"{link}{what}{away}"
+    return f"{_residue(region.nearest)}{what}{away}"
+
+
+def _residue(name: str) -> str:
+    """A link to a residue named as in "#1/A:301 HEM"."""
+    where, _, component = name.rpartition(" ")
+    text = escape(f"{component} {where}")
+    return command_link(f"select {where} ; view sel", text) if PLAIN_SPEC.fullmatch(where) else text
 
 
 def _table(titles: tuple[str, ...], rows: list[list[str]]) -> str:

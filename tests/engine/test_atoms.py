@@ -3,9 +3,9 @@ import gzip
 import numpy as np
 import pytest
 from conftest import shared
-from made_models import model_at
+from made_models import crowded_chain, model_at
 
-from cryomap.atoms import KINDS, Residue, component_kind, read_model
+from cryomap.atoms import KINDS, Residue, component_kind, load_atoms, read_model, save_atoms
 from cryomap.errors import InputError
 
 PDB = """\
@@ -284,3 +284,13 @@ def test_names_of_molecular_dynamics():
         assert component_kind(name, sugar, 20, False) == "nucleic"
     assert component_kind("ADE", {"N9", "C8"}, 10, False) == "ligand"
     assert component_kind("POP", {"P1", "O1", "P2"}, 9, False) == "ligand"
+
+
+def test_atoms_go_to_a_file_and_back_to_the_last_bit(tmp_path, rng):
+    model = crowded_chain(rng)
+    save_atoms(model, tmp_path / "m.npz")
+    back = load_atoms(tmp_path / "m.npz")
+    assert back.residues == model.residues and back.name == model.name
+    for key, value in vars(model).items():
+        if isinstance(value, np.ndarray):
+            assert np.array_equal(getattr(back, key), value) and getattr(back, key).dtype == value.dtype

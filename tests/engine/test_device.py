@@ -1,5 +1,7 @@
 """Devices: what is chosen, what is refused, and what happens when memory is full."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,22 @@ def test_batches_are_halved_when_memory_is_full(tiles, error, caplog):
     assert network.sizes == [7, 4, 2, 2, 2, 1]
     assert predict.batch == 2
     assert "batches of 4" in caplog.text and "batches of 2" in caplog.text
+
+
+class Slow(nn.Module):
+    """Gives back its input, slowly: 1 s for a million voxels, and a second more when it starts."""
+
+    started = False
+
+    def forward(self, x):
+        time.sleep(x.numel() * 1e-6 + (not self.started))
+        self.started = True
+        return x
+
+
+def test_the_time_expected_is_that_of_its_voxels():
+    predict = Predictor(Slow(), CPU, 6, torch.float32)
+    assert predict.seconds_for(5_000_000) == pytest.approx(5, rel=0.5)
 
 
 def test_a_tile_that_does_not_fit_on_the_cpu_is_an_error(tiles):

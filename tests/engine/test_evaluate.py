@@ -103,10 +103,12 @@ def test_the_report_says_what_the_json_says(result):
             means.append(measure.text(float(np.mean(values))))
         assert f"| {measure.title} | " + " | ".join(means) + " |" in text
     assert "| protein main chain |" in text
-    for name in ("scores.png", "sections.png"):
+    for name in ("cubes.png", "scores.png", "sections.png"):
         picture = image.imread(out / name)
         assert picture.shape[0] > 200 and picture.std() > 0.05
     assert sorted(p.name for p in out.iterdir()) == [
+        "cubes.png",
+        "cubes.tsv",
         "evaluation.json",
         "evaluation.md",
         "scores.png",
@@ -224,6 +226,9 @@ def test_a_bad_map_is_left_out_and_said_so(folder, tmp_path, capsys):
         (["--baselines", "magic"], "--baselines magic"),
         (["--weights", "none.safetensors"], "none.safetensors"),
         (["--metrics", "beauty"], "beauty"),
+        (["--also", "magic"], "'magic': give NAME=PATH"),
+        (["--also", "magic=nowhere"], "nowhere: no such file or folder"),
+        (["--folds", "superem=."], "folds.json"),
     ],
 )
 def test_bad_options_are_named(folder, tmp_path, capsys, arguments, message):

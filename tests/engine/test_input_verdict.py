@@ -12,6 +12,7 @@ from trust_maps import RESOLUTION, chain, experiment, result
 from cryomap.density import LABEL, DensityMap, read_map
 from cryomap.grid import Grid
 from cryomap.trust.input_verdict import KINDS, examine, without_offset
+from cryomap.typed_json import to_plain
 
 RANGES = {"superem": (2.6, 6.0), "cryosamu": (3.8, 8.2)}
 
@@ -109,7 +110,7 @@ def test_a_tomogram_by_its_missing_wedge(rng):
 
 def test_messages_name_the_map_the_figure_and_what_to_do(good):
     found = examine(replace(good, name="emd_1.map"), trained=(2.6, 6), method="superem", resolution=25)
-    assert found[0].to_dict() == {"kind": "range", "message": found[0].message, "value": 25}
+    assert to_plain(found[0]) == {"kind": "range", "message": found[0].message, "value": 25}
     assert "emd_1.map" in found[0].message and "25 A" in found[0].message and found[0].kind in KINDS
 
 

@@ -56,6 +56,9 @@ def test_enhance_goes_by_the_card(rng, sharpener_weights):
             calls.append(tiles)
             return method.predictor(tiles)
 
+        def seconds_for(self, _voxels):
+            return 0.0
+
     turned = replace(method, predictor=Counting(), card=replace(method.card, test_time_rotations=4))
     _, report = enhance(density, turned)
     assert len(calls) == 4 * report.tiles_run

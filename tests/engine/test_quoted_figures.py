@@ -132,7 +132,7 @@ def test_what_was_measured_is_recorded_in_the_card(measured):
         "cubes.mean_after": 0.45,
     }
     assert found["superem"]["cc_mask_hr"] == 0.525 and found["superem"]["cubes.improved"] == 0.75
-    assert found["maps"] == 2 and found["maps whose CC_mask_hr improves"] == 1
+    assert found["maps"] == found["specimens"] == 2 and found["maps whose CC_mask_hr improves"] == 1
     assert (measured / "w-evaluation.md").read_text() == (measured / "out/evaluation.md").read_text()
     told = " ".join(card.summary())
     assert "CC_mask_hr 0.450, then 0.525; mean Q 0.350, then 0.450" in told and "0.500, then 0.400" in told

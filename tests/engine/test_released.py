@@ -58,7 +58,7 @@ def test_the_authors_key_layout_loads(weights):
     assert len(released_keys()) == 249
     method = load_method(None, weights, "cpu")
     assert method.is_released and method.card.method == "superem"
-    parameters = sum(p.numel() for p in method.predictor._network.parameters())
+    parameters = sum(p.numel() for p in method.predictor.network.parameters())
     assert parameters == 884_258
 
 
@@ -85,7 +85,7 @@ def test_their_pipeline_is_followed(weights):
     density = blobs(Grid((41, 33, 29)), np.array([[12.0, 14.0, 15.0], [15.0, 12.0, 19.0]]), 4.0)
     method = load_method(None, weights, "cpu")
     result, report = enhance(density, method, level=0.6)
-    expected = by_the_book(method.predictor._network, density.values, 0.6)
+    expected = by_the_book(method.predictor.network, density.values, 0.6)
     covered = expected > 0
     assert 0 < report.tiles_run < report.tiles_total and covered.mean() > 0.5
     np.testing.assert_array_equal(result.values[~covered], 0)

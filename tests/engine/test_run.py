@@ -1,5 +1,6 @@
 """Enhancing whole maps: where the result lies, what it contains, and which inputs are refused."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -298,3 +299,11 @@ def test_a_real_map_stays_where_it_is(method):
     assert result.grid.shape == crop.grid.shape
     masked = np.where(crop.values > 5, crop.values, 0)
     assert abs(shift_between(masked, result.values)).max() < 0.1
+
+
+def test_the_time_it_will_take_is_told_before_the_first_tile(method, caplog):
+    density = blobs(BOX, centers_in(BOX)[:1], 2.5)
+    told = []
+    with caplog.at_level("INFO", "cryomap"):
+        enhance(density, method, level=0.3, progress=lambda *_: told.append(caplog.text))
+    assert re.search(r"tiles hold density; about \d+ s", told[0])

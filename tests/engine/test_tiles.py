@@ -5,18 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from cryomap.enhancement.device import Predictor
-from cryomap.enhancement.tiles import (
+from cryomap.enhancement.cubes import (
     Tiling,
-    blend,
-    cut,
     density_box,
     even_starts,
     keep_centred,
     keep_dense,
     lattice_starts,
-    window,
 )
+from cryomap.enhancement.device import Predictor
+from cryomap.enhancement.tiles import Placement, blend, cut, window
 from cryomap.errors import Cancelled
 from cryomap.networks.superem import Generator
 
@@ -38,15 +36,20 @@ def whole(shape):
     return tuple((0, n) for n in shape)
 
 
+def cubes(starts, tiling):
+    """A placement of those cubes."""
+    overlap = tiling.core - tiling.stride if tiling.blend == "smooth" else 0
+    return Placement(starts, np.full((len(starts), 3), tiling.tile), tiling.margin, overlap, len(starts))
+
+
 @pytest.mark.parametrize("blending", ["smooth", "mean"])
 @pytest.mark.parametrize("stride", [8, 14])
 def test_blending_equals_inference_on_the_whole_map(rng, blending, stride):
     values = rng.uniform(size=(31, 40, 26)).astype(np.float32)
     tiling = Tiling(tile=24, stride=stride, margin=RADIUS, blend=blending)
     network = plain_network()
-    blended = blend(
-        values, even_starts(whole(values.shape), tiling), window(tiling), predictor(network, 24), 3
-    )
+    placed = cubes(even_starts(whole(values.shape), tiling), tiling)
+    blended = blend(values, placed, predictor(network, 24), 3)
     with torch.inference_mode():
         padded = torch.from_numpy(np.pad(values, RADIUS))[None, None]
         direct = network.eval()(padded)[0, 0, RADIUS:-RADIUS, RADIUS:-RADIUS, RADIUS:-RADIUS].numpy()
@@ -62,7 +65,7 @@ def test_a_margin_smaller_than_the_receptive_field_shows(rng):
     for margin in (RADIUS, 0):
         tiling = Tiling(24, 7, margin)
         starts = even_starts(whole(values.shape), tiling)
-        results.append(blend(values, starts, window(tiling), predictor(network, 24), 4))
+        results.append(blend(values, cubes(starts, tiling), predictor(network, 24), 4))
     assert abs(results[0] - results[1]).max() > 1e-4
 
 
@@ -82,7 +85,7 @@ def test_leaving_out_empty_tiles_changes_nothing_where_there_is_density(rng):
     every = even_starts(whole(values.shape), tiling)
     kept = keep_dense(values, every, tiling, 0.0, halo=0)
     assert 0 < len(kept) < len(every) / 2
-    all_tiles, dense_tiles = (blend(values, s, window(tiling), run, 8) for s in (every, kept))
+    all_tiles, dense_tiles = (blend(values, cubes(s, tiling), run, 8) for s in (every, kept))
     dense = values > 0
     np.testing.assert_array_equal(dense_tiles[dense], all_tiles[dense])
     assert (dense_tiles == 0).sum() > dense_tiles.size / 2
@@ -92,7 +95,7 @@ def test_the_halo_reaches_beyond_the_density(rng):
     values = sparse_map(rng)
     tiling = Tiling(16, 8)
     starts = keep_dense(values, even_starts(whole(values.shape), tiling), tiling, 0.0, halo=4)
-    ones = blend(values, starts, window(tiling), np.ones_like)
+    ones = blend(values, cubes(starts, tiling), np.ones_like)
     near = np.zeros(values.shape, bool)
     near[4:24, 6:22, 5:25] = near[46:64, 20:37, 26:44] = True
     assert (ones[near] == 1).all()
@@ -121,8 +124,8 @@ def test_cores_cover_the_box(size, stride):
 
 @pytest.mark.parametrize("stride", [8, 10, 14, 16])
 def test_smooth_weights_sum_to_one_at_the_stride(stride):
-    tiling = Tiling(tile=20, stride=stride, margin=2)
-    line = window(tiling)[10, 10] / window(tiling)[10, 10].max()
+    weights = window((20, 20, 20), 2, 16 - stride)
+    line = weights[10, 10] / weights[10, 10].max()
     total = np.zeros(20 + 5 * stride)
     for start in range(0, 5 * stride + 1, stride):
         total[start : start + 20] += line
@@ -131,10 +134,10 @@ def test_smooth_weights_sum_to_one_at_the_stride(stride):
 
 
 def test_weights_are_zero_in_the_margin_only():
-    weights = window(Tiling(12, 4, 3))
-    assert weights.shape == (12, 12, 12) and weights.dtype == np.float32
-    assert (weights[3:9, 3:9, 3:9] > 0).all() and np.count_nonzero(weights) == 6**3
-    assert (window(Tiling(12, 4, 3, "mean"))[3:9, 3:9, 3:9] == 1).all()
+    weights = window((12, 14, 16), 3, 2)
+    assert weights.shape == (12, 14, 16) and weights.dtype == np.float32
+    assert (weights[3:9, 3:11, 3:13] > 0).all() and np.count_nonzero(weights) == 6 * 8 * 10
+    assert (window((12, 12, 12), 3, 0)[3:9, 3:9, 3:9] == 1).all()
 
 
 @pytest.mark.parametrize("wrong", [(8, 9, 0), (8, 5, 2), (8, 0, 0), (8, 2, -1), (8, 2, 4)])
@@ -155,13 +158,34 @@ def test_the_mean_of_overlaps_by_hand():
     # Tiles of 4 at 0 and 2 give 1 and 3: the mean is 1, 1, 2, 2, 3, 3 along z.
     values = np.zeros((6, 4, 4), np.float32)
     outputs = iter([np.full((1, 4, 4, 4), 1.0), np.full((1, 4, 4, 4), 3.0)])
-    starts = np.array([[0, 0, 0], [2, 0, 0]])
-    blended = blend(values, starts, window(Tiling(4, 2, 0, "mean")), lambda _: next(outputs))
+    placed = cubes(np.array([[0, 0, 0], [2, 0, 0]]), Tiling(4, 2, 0, "mean"))
+    blended = blend(values, placed, lambda _: next(outputs))
     np.testing.assert_allclose(blended[:, 1, 2], [1, 1, 2, 2, 3, 3])
 
 
+def test_tiles_of_several_shapes_are_run_in_batches_of_one_shape(rng):
+    """The mean of bricks by hand, and what `predict` gets at once; the time left is told by voxels."""
+    values = rng.uniform(size=(9, 4, 6)).astype(np.float32)
+    starts = np.array([[0, 0, 0], [0, 0, 2], [0, 0, 2], [3, 0, 0]])
+    shapes = np.array([[5, 4, 4], [5, 4, 4], [5, 4, 4], [6, 4, 6]])
+    seen, told = [], []
+    blended = blend(
+        values,
+        Placement(starts, shapes, 0, 0, 4),
+        lambda tiles: seen.append(tiles.shape) or tiles + len(seen),
+        2,
+        lambda *told_now: told.append(told_now[:2]),
+    )
+    assert seen == [(2, 5, 4, 4), (1, 5, 4, 4), (1, 6, 4, 6)]
+    assert told == [(2, 4), (3, 4), (4, 4)]
+    added = blended - values
+    np.testing.assert_allclose(added[0, 0], [1, 1, 4 / 3, 4 / 3, 1.5, 1.5], rtol=1e-5)
+    np.testing.assert_allclose(added[4, 1], [2, 2, 7 / 4, 7 / 4, 2, 2], rtol=1e-5)
+    np.testing.assert_allclose(added[8], 3, rtol=1e-5)
+
+
 def test_no_tiles_make_an_empty_map():
-    blended = blend(np.ones((5, 5, 5), np.float32), np.zeros((0, 3), int), np.ones((4, 4, 4)), np.ones_like)
+    blended = blend(np.ones((5, 5, 5), np.float32), cubes(np.zeros((0, 3), int), Tiling(4, 4)), np.ones_like)
     assert blended.shape == (5, 5, 5) and not blended.any()
 
 
@@ -195,7 +219,7 @@ def test_progress_counts_up_and_can_cancel():
     tiling = Tiling(8, 8)
     starts = even_starts(((0, 8), (0, 8), (0, 64)), tiling)
     with pytest.raises(Cancelled):
-        blend(np.ones((8, 8, 64), np.float32), starts, window(tiling), np.ones_like, 2, report)
+        blend(np.ones((8, 8, 64), np.float32), cubes(starts, tiling), np.ones_like, 2, report)
     assert seen == [(2, 8), (4, 8)]
 
 
@@ -204,5 +228,5 @@ def test_it_is_deterministic(rng):
     tiling = Tiling(16, 8)
     starts = even_starts(whole(values.shape), tiling)
     network = Generator(channels=4, blocks=1)
-    once, again = (blend(values, starts, window(tiling), predictor(network, 16), 4) for _ in range(2))
+    once, again = (blend(values, cubes(starts, tiling), predictor(network, 16), 4) for _ in range(2))
     np.testing.assert_array_equal(once, again)

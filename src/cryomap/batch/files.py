@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from ..atoms import read_model
 from ..density import DensityMap, read_map, require_writable, write_map
 from ..job import Options
 from ..networks.card import BUNDLED
+from ..trust.preserved import read_preserved
 
 if TYPE_CHECKING:
     from ..enhancement.methods import Method
@@ -56,7 +57,13 @@ def enhancer(options: Options, progress: Progress | None = None) -> Callable[[De
     method = load_once(options)
     from ..enhancement.trusted import enhance_trusted
 
-    return partial(enhance_trusted, method=method, options=options, mask=mask, model=model, progress=progress)
+    def enhance(density: DensityMap) -> Enhanced:
+        preserve = read_preserved(options.preserve, density) if options.preserve else None
+        return enhance_trusted(
+            density, method, options, mask=mask, model=model, preserve=preserve, progress=progress
+        )
+
+    return enhance
 
 
 def enhance_file(

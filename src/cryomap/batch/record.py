@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import InputError
 from ..job import Options
 from ..replacing import replacing
+from ..trust.preserved import split_selection
 from .files import deviation_path, weights_files
 
 
@@ -34,6 +35,9 @@ def describe(source: Path, options: Options) -> dict[str, Any]:
     told["weights"] = [_digest(path) for path in weights_files(options)]
     for key in ("mask", "model"):
         told[key] = _digest(Path(told[key])) if told[key] else None
+    if options.preserve:
+        path, selection = split_selection(options.preserve)
+        told["preserve"] = [_digest(Path(path)), selection]
     return {"input": {"path": str(source), "sha256": _digest(source)}, "settings": told}
 
 

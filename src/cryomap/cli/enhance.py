@@ -52,8 +52,10 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
         parser.add_argument(*names, action="store_true", help=option.help)
         return
     # Choices and bounds are checked by `Options`.
-    metavar = "|".join(option.choices) or (
-        "FILE" if option.is_file else option.unit or option.kind.__name__.upper()
+    metavar = (
+        option.metavar
+        or "|".join(option.choices)
+        or ("FILE" if option.is_file else option.unit or option.kind.__name__.upper())
     )
     default = "" if option.default is None else f"; default: {option.default}"
     parser.add_argument(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 
 if TYPE_CHECKING:
+    from ..atoms import AtomicModel
     from ..metrics.results import Assessment
 
 MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent", ".pdb1", ".json")
@@ -20,7 +22,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "mapcc", help="compare maps with a model or a map, in the field's own figures"
     )
-    parser.add_argument("maps", nargs="+", metavar="MAP", help="MRC/CCP4 map; changes are against the first")
+    parser.add_argument(
+        "maps",
+        nargs="+",
+        metavar="MAP",
+        help="MRC/CCP4 map; changes are against the first; or a model that was built, to compare with the model",
+    )
     parser.add_argument(
         "--to",
         nargs="+",
@@ -68,6 +75,10 @@ def run(options: argparse.Namespace) -> None:
             f"--contour has {len(options.contour)} levels for {len(options.maps)} maps; give one each"
         )
     model, against = _targets(options.to)
+    built = [path for path in options.maps if _is_model(path)]
+    if built:
+        _compare_models(built, model, options)
+        return
     maps = [read_map(path) for path in options.maps]
     mask = resample(read_map(options.mask), maps[0].grid).values if options.mask else None
     report = assess(
@@ -93,6 +104,37 @@ def run(options: argparse.Namespace) -> None:
     print(report.to_json() if options.json == "-" else table(report))
 
 
+def _is_model(path: str) -> bool:
+    return Path(path).name.lower().removesuffix(".gz").endswith(MODEL_SUFFIXES)
+
+
+def _compare_models(built: list[str], true: AtomicModel | None, options: argparse.Namespace) -> None:
+    """Print, or write as JSON, how much of the true model's backbone each built one has.
+
+    Raises:
+        InputError: maps among the models, or no model to compare with.
+    """
+    from dataclasses import asdict
+
+    from ..atoms import read_model
+    from ..metrics.backbone import compare_models
+    from ..metrics.results import plain, write_text
+
+    if len(built) < len(options.maps):
+        raise InputError(f"{', '.join(options.maps)}: give models or maps, not both")
+    if true is None:
+        raise InputError(f"{built[0]} is a model; give the model to compare it with to --to")
+    found = [{"model": Path(path).name, **asdict(compare_models(read_model(path), true))} for path in built]
+    text = json.dumps({"to": true.name, "models": plain(found)}, allow_nan=False)
+    if options.json and options.json != "-":
+        write_text(text + "\n", options.json)
+    rows = [
+        (key, *(_show(row[key]) if isinstance(row[key], float) else str(row[key]) for row in found))
+        for key in found[0]
+    ]
+    print(text if options.json == "-" else "\n".join(_aligned(rows)))
+
+
 def _targets(paths: list[str]) -> tuple:
     """The model and the map among the files to compare with; None for the one that isn't there."""
     from ..atoms import read_model
@@ -100,8 +142,7 @@ def _targets(paths: list[str]) -> tuple:
 
     model = against = None
     for path in paths:
-        name = Path(path).name.lower().removesuffix(".gz")
-        if name.endswith(MODEL_SUFFIXES):
+        if _is_model(path):
             if model is not None:
                 raise InputError(f"{path}: a second model; give one model and at most one map to --to")
             model = read_model(path)

@@ -14,6 +14,7 @@ from ..errors import InputError
 
 # Voxels a batch starts with. More doesn't help a CPU, whose caches are small; a GPU wants to be filled.
 BATCH_VOXELS = {"cpu": 2**17, "cuda": 2**22, "mps": 2**20}
+PROBE = 32  # voxels; edge of the tile that is timed
 
 # Its name before torch 2.5, the last for Intel Macs being 2.2.
 _OutOfMemoryError = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
@@ -104,6 +105,14 @@ class Predictor:
                 self._use_less()
         self.cpu_seconds += time.process_time() - begun
         return np.concatenate(outputs)
+
+    def seconds_for(self, voxels: int) -> float:
+        """What it will take to run the network on so many voxels, from the time of a small tile."""
+        tile = np.zeros((1, PROBE, PROBE, PROBE), np.float32)
+        self(tile)  # the first run of all also sets up what the library wants
+        begun = time.monotonic()
+        self(tile)
+        return (time.monotonic() - begun) * voxels / tile.size
 
     def _run(self, tiles: np.ndarray) -> np.ndarray:
         inputs = torch.from_numpy(tiles)[:, None].to(device=self.device, memory_format=_layout(self.device))

@@ -6,21 +6,22 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from typing import cast
 
 import numpy as np
+from torch import nn
 
 from ..errors import InputError
 from ..job import Options
 from ..networks.card import Card
 from ..networks.checkpoint import load_weights
+from .bricks import BrickRule, place_bricks
+from .cubes import Tiling, place_as_released, place_evenly
 from .device import Predictor, choose_device, describe
 from .normalize import NORMALIZATIONS, normalize
-from .tiles import Placement, Tiling, density_box, even_starts, keep_centred, keep_dense, lattice_starts
+from .tiles import Placement
 
 SUPEREM_LIMIT = 4.5  # A; better resolved maps are for superem, the others for cryosamu
-TILE_STEP = 16  # voxels; every network halves its lattice four times at most
-HALO = 4  # voxels; the result is computed this far around density, since a network's output can be wider
 
 log = logging.getLogger(__name__)
 
@@ -100,16 +101,15 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
         log.info("no GPU that PyTorch can use; running on the CPU")
     network, card = load_weights(name, weights)
     try:
-        tilings = _tilings(card)
+        place = _place(card, network)
         _require_normalization(card.normalization)
     except ValueError as error:
         raise InputError(f"{weights or card.method}: the model card is wrong ({error})") from None
-    released = card.architecture["name"] == "superem-released"
     method = Method(
         card=card,
         weights=str(weights) if weights else f"bundled {card.method} {card.version}",
-        predictor=Predictor(network, where, tilings[-1].tile),
-        place_tiles=partial(_place_as_released, tilings[0]) if released else partial(_place_evenly, tilings),
+        predictor=Predictor(network, where, max(card.tile, card.largest_tile)),
+        place_tiles=place,
     )
     log.info("%s, %s on %s", card.method, method.weights, describe(where))
     return method
@@ -133,30 +133,17 @@ def _require_normalization(how: Mapping[str, object]) -> None:
         raise ValueError(f"normalization {dict(how)} makes no finite numbers")
 
 
-def _tilings(card: Card) -> list[Tiling]:
-    """The card's tiles and larger ones, with the same margin and overlap; the larger, the less of each is margin."""
-    sizes = range(card.tile, max(card.tile, card.largest_tile) + 1, TILE_STEP)
-    return [Tiling(size, card.stride + size - card.tile, card.margin, card.blend) for size in sizes]
+def _place(card: Card, network: nn.Module) -> Callable[[np.ndarray, float, float], Placement]:
+    """How the card's network wants a map cut.
 
-
-def _place_evenly(tilings: list[Tiling], values: np.ndarray, noise: float, _level: float) -> Placement:
-    """Tiles that cover everything above the noise, of the size that has the network see the fewest voxels."""
-    box = density_box(values, noise, HALO)
-    placements = []
-    for tiling in tilings:
-        everything = len(even_starts(tuple((0, n) for n in values.shape), tiling))
-        if box[0][1] == 0:
-            return Placement(tiling, np.zeros((0, 3), int), everything)
-        starts = keep_dense(values, even_starts(box, tiling), tiling, noise, HALO)
-        placements.append(Placement(tiling, starts, everything))
-    return min(placements, key=lambda placement: placement.voxels)
-
-
-def _place_as_released(tiling: Tiling, values: np.ndarray, _noise: float, level: float) -> Placement:
-    """The released program's rule: cubes whose centre voxel is above the contour.
-
-    Its lattice has stride 4; the body-centred lattice of stride 8 taken here is a quarter of that one, and its
-    mean has a correlation of .999 with that of all.
+    Raises:
+        ValueError: the card's numbers leave gaps.
     """
-    starts = lattice_starts(values.shape, tiling)
-    return Placement(tiling, keep_centred(values, starts, tiling, level), len(starts))
+    tiling = Tiling(card.tile, card.stride, card.margin, card.blend)
+    if card.architecture["name"] == "superem-released":
+        return lambda values, _noise, level: place_as_released(values, level, tiling)
+    if card.largest_tile <= card.tile:
+        return lambda values, noise, _level: place_evenly(values, noise, tiling)
+    multiple = cast(int, network.multiple)  # of networks that see a map by parts of it
+    rule = BrickRule(card.margin, tiling.core - tiling.stride, multiple, card.largest_tile)
+    return lambda values, noise, _level: place_bricks(values, noise, rule)

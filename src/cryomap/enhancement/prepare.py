@@ -32,6 +32,7 @@ class Prepared:
         noise: what is not above this is no density.
         grid: of the result.
         begun: when the preparation began, by `time.monotonic`.
+        resolution: of the map in A, if it is known.
     """
 
     density: DensityMap
@@ -40,6 +41,7 @@ class Prepared:
     noise: float
     grid: Grid
     begun: float
+    resolution: float | None = None
 
     def masked(self, result: DensityMap) -> DensityMap:
         """A result, 0 outside the mask; changed in place."""
@@ -59,6 +61,7 @@ def prepare(
     level: float | None = None,
     mask: DensityMap | None = None,
     grid_spacing: float | None = None,
+    resolution: float | None = None,
 ) -> Prepared:
     """Make a map ready.
 
@@ -68,6 +71,7 @@ def prepare(
         mask: 0 (leave out) to its maximum (keep), on any grid; density outside is neither seen nor shown.
         grid_spacing: of the result, in A; None takes the input's own grid if its step is at most 1.25 A, else a
             1 A grid over the same box.
+        resolution: of the map in A, if it is known.
 
     Raises:
         InputError: the map, the mask, the level or the spacing can't be used.
@@ -87,7 +91,7 @@ def prepare(
     if level is None:
         level = default_contour(density.values)
         log.info("%s: no contour level given; taking %.4g (mean + 1.5 sigma)", density.name, level)
-    return Prepared(density, mask, level, noise, grid, begun)
+    return Prepared(density, mask, level, noise, grid, begun, resolution)
 
 
 def _output_grid(density: DensityMap, spacing: float | None) -> Grid:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..grid import Grid
+from ..trust.input_verdict import InputWarning
 from ..trust.judgement import Trust
 
 
@@ -26,6 +27,9 @@ class Report:
         contour_in: the input's contour level.
         contour_out: the level that encloses the same volume of the result.
         volume: that volume, A^3.
+        detail_from_input: detail finer than this (A) is the input's; None if all is the network's.
+        preserved: volume (A^3) in which the input was kept as it is.
+        warnings: what the input was told before the network ran.
         trust: the judgement of the network's result; None where there is none.
     """
 
@@ -42,4 +46,7 @@ class Report:
     contour_in: float
     contour_out: float
     volume: float
+    detail_from_input: float | None = None
+    preserved: float = 0.0
+    warnings: tuple[InputWarning, ...] = ()
     trust: Trust | None = None

@@ -10,13 +10,14 @@ import numpy as np
 from ..density import DensityMap, resample
 from ..errors import InputError
 from ..grid import Grid
+from .finer_detail import CROSSING, draws, with_finer_detail
 from .input_weight import with_input
 from .methods import Method
 from .over_rotations import over_rotations
 from .prepare import Prepared, prepare
 from .report import Report
 from .sharpen import sharpened
-from .tiles import Progress, blend, window
+from .tiles import Progress, blend
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,12 @@ def enhance(
     mask: DensityMap | None = None,
     grid_spacing: float | None = None,
     progress: Progress | None = None,
+    resolution: float | None = None,
 ) -> tuple[DensityMap, Report]:
     """Enhance a map, without judging the result.
 
     Args:
-        density, level, mask, grid_spacing: as in `prepare`.
+        density, level, mask, grid_spacing, resolution: as in `prepare`.
         method: see `load_method`.
         progress: told after each batch of tiles; it may raise `Cancelled`.
 
@@ -43,7 +45,7 @@ def enhance(
         InputError: the map, the mask, the level or the spacing can't be used.
         MemoryError: not even one tile fits.
     """
-    return enhance_prepared(prepare(density, level, mask, grid_spacing), method, progress)
+    return enhance_prepared(prepare(density, level, mask, grid_spacing, resolution), method, progress)
 
 
 def enhance_prepared(
@@ -54,7 +56,8 @@ def enhance_prepared(
     cpu_seconds = method.predictor.cpu_seconds
     values, tiles_run, tiles_total = _run_network(prepared, method, progress)
     result = _on_grid(values, density, method, prepared.grid)
-    result = prepared.masked(with_input(result, density, method.card.input_weight))
+    result, detail = add_detail(with_input(result, density, method.card.input_weight), prepared, method)
+    result = prepared.masked(result)
     return result, Report(
         method=method.card.method,
         weights=method.weights,
@@ -66,8 +69,18 @@ def enhance_prepared(
         tiles_total=tiles_total,
         input_grid=density.grid,
         output_grid=result.grid,
+        detail_from_input=detail,
         **prepared.contours(result),
     )
+
+
+def add_detail(result: DensityMap, prepared: Prepared, method: Method) -> tuple[DensityMap, float | None]:
+    """The result with what is finer than the weights draw from the input, and where that begins (A), if it does."""
+    finest = draws(method.card.low_pass, method.card.resolution)
+    if method.is_released:
+        return result, None
+    finer = with_finer_detail(result, prepared.density, finest, prepared.resolution)
+    return finer, None if finer is result else round(CROSSING * finest, 2)
 
 
 def _run_network(
@@ -81,13 +94,15 @@ def _run_network(
     if count == 0:
         log.warning("%s: no density above %.4g; the result is empty", density.name, noise)
         return np.zeros_like(values), 0, placed.total
-    log.info("%s: %d of %d tiles hold density", density.name, count, placed.total)
+    expected = method.predictor.seconds_for(placed.voxels * card.test_time_rotations)
+    duration = f"{expected:.0f} s" if expected < 100 else f"{expected / 60:.0f} minutes"
+    log.info("%s: %d of %d tiles hold density; about %s", density.name, count, placed.total, duration)
     try:
         values = method.normalize(values, level)
     except ValueError as error:
         raise InputError(f"{density.name}: {error}") from None
-    predict, weights = over_rotations(method.predictor, card.test_time_rotations), window(placed.tiling)
-    values = blend(values, placed.starts, weights, predict, method.predictor.batch, progress)
+    predict = over_rotations(method.predictor, card.test_time_rotations)
+    values = blend(values, placed, predict, method.predictor.batch, progress)
     return values, count, placed.total
 
 

@@ -14,7 +14,7 @@ from ..grid import Grid
 from .methods import Method
 from .prepare import Prepared, prepare
 from .report import Report
-from .run import enhance_prepared
+from .run import add_detail, enhance_prepared
 from .tiles import Progress
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,8 @@ def enhance_samples(
         turned = np.ascontiguousarray(np.flip(whole.values.transpose(axes), flips))
         copy = DensityMap(turned, Grid(turned.shape, whole.grid.step), density.name)
         shifted = _shifted(progress, index, count)
-        result, report = enhance_prepared(prepare(copy, prepared.level), method, shifted)
+        # Detail from the input is no matter of chance; the mean gets it.
+        result, report = enhance_prepared(prepare(copy, prepared.level, resolution=np.inf), method, shifted)
         back = np.flip(result.values, flips).transpose(np.argsort(axes))
         reports.append(report)
         change = back - mean
@@ -61,6 +62,8 @@ def enhance_samples(
         for values, what in ((mean, "mean"), (deviation, "deviation"))
     ]
     outputs = [_on_grid(m, prepared) for m in maps]
+    outputs[0], detail = add_detail(outputs[0], prepared, method)
+    outputs[0] = prepared.masked(outputs[0])
     report = replace(
         reports[0],
         seconds=round(time.monotonic() - prepared.begun, 3),
@@ -69,6 +72,7 @@ def enhance_samples(
         tiles_total=sum(r.tiles_total for r in reports),
         input_grid=density.grid,
         output_grid=prepared.grid,
+        detail_from_input=detail,
         **prepared.contours(outputs[0]),
     )
     return outputs[0], outputs[1], report

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..atoms import AtomicModel
-from ..density import DensityMap
+from ..density import LABEL, DensityMap
 from ..errors import InputError
 from ..job import Options
+from ..metrics.changes import molecule_changes
+from ..metrics.inputs import prepare_model
+from ..trust.input_verdict import InputWarning, examine, without_offset
 from ..trust.judgement import Trust, judge
 from ..trust.restore import keep_lost
+from ..trust.restore import preserve as keep_input
+from .check import require_enhanceable
 from .methods import Method, load
 from .prepare import prepare
 from .report import Report
@@ -25,6 +31,10 @@ from .tiles import Progress
 log = logging.getLogger(__name__)
 # Told apart, since whoever shows the report as a table needs no such lines.
 lost_log = log.getChild("lost")
+
+
+def _log_warning(warning: InputWarning) -> None:
+    log.warning("%s", warning.message)
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,9 @@ def enhance_trusted(
     mask: DensityMap | None = None,
     model: AtomicModel | None = None,
     sites: np.ndarray | None = None,
+    preserve: np.ndarray | None = None,
     progress: Progress | None = None,
+    warn: Callable[[InputWarning], None] = _log_warning,
 ) -> Enhanced:
     """Enhance a map, compare the result with it, and give back what was lost if wanted.
 
@@ -86,16 +98,33 @@ def enhance_trusted(
         options: how; files that they name were read by the caller.
         mask, progress: as in `enhance`.
         model, sites: as in `judge`.
+        preserve: where the input stays, 0..1 on the map's grid, see `trust.preserved`.
+        warn: told what is wrong with the map, before the network runs; by default the log is.
 
     Raises:
         InputError, MemoryError: as `enhance`.
     """
-    prepared = prepare(density, options.level, mask, options.grid_spacing)
+    given, card = density, method.card
+    require_enhanceable(density)
+    if model is not None:
+        prepare_model(model, (density,))
+    warnings = examine(density, trained=card.resolution, method=card.method, resolution=options.resolution)
+    for warning in warnings:
+        warn(warning)
+    density, constant = without_offset(density)
+    level = None if options.level is None else options.level - constant
+    prepared = prepare(density, level, mask, options.grid_spacing, options.resolution)
     density, deviation = prepared.density, None
     if options.samples == 1:
         result, report = enhance_prepared(prepared, method, progress)
     else:
         result, deviation, report = enhance_samples(prepared, method, options.samples, progress)
+    report = replace(report, warnings=warnings, contour_in=report.contour_in + constant)
+    if preserve is not None:
+        result = keep_input(density, result, preserve, options.resolution)
+        kept = round(float((preserve > 0.5).sum()) * density.grid.voxel_volume, 1)
+        report = replace(report, preserved=kept)
+    result = replace(result, labels=(*given.labels, f"{LABEL}: enhanced by {card.method} {card.version}"))
     begun = time.monotonic()
     try:
         trust = judge(
@@ -110,7 +139,12 @@ def enhance_trusted(
             lost_log.warning("%s: %s", density.name, line)
         if options.keep_lost:
             result, restored = keep_lost(density, result, trust), len(trust.lost)
-    trust = replace(trust, restored=restored, seconds=round(time.monotonic() - begun, 3))
+    changes = None
+    if model is not None:
+        levels = (None, None) if level is None else (report.contour_in, report.contour_out)
+        changes = molecule_changes(given, result, model, resolution=options.resolution, levels=levels)
+    seconds = round(time.monotonic() - begun, 3)
+    trust = replace(trust, restored=restored, molecules=changes, seconds=seconds)
     return Enhanced(result, replace(report, trust=trust), deviation)
 
 

@@ -112,7 +112,12 @@ def _summary(values: np.ndarray) -> tuple[float, float, int]:
 
 
 def ligand_scores(
-    density: DensityMap, model: AtomicModel, residue_q: np.ndarray, rscc: np.ndarray, contour: float
+    density: DensityMap,
+    model: AtomicModel,
+    residue_q: np.ndarray,
+    rscc: np.ndarray,
+    contour: float,
+    wanted: tuple[str, ...] = SINGLE_KINDS,
 ) -> dict[int, LigandScores]:
     """Scores of each ligand, lipid, glycan and ion, by index of its residue.
 
@@ -122,9 +127,10 @@ def ligand_scores(
         residue_q: mean Q of each residue.
         rscc: RSCC of each residue.
         contour: the level of the map above which there is density.
+        wanted: kinds of residues, if others.
     """
     kinds = np.array([r.kind for r in model.residues])
-    heavy = np.flatnonzero(np.isin(kinds, SINGLE_KINDS)[model.residue_indices] & (model.atomic_numbers != 1))
+    heavy = np.flatnonzero(np.isin(kinds, wanted)[model.residue_indices] & (model.atomic_numbers != 1))
     indices = density.grid.to_indices(model.positions[heavy])
     at_atoms = ndimage.map_coordinates(density.values, indices.T[::-1], np.float64, order=1)
     result = {}

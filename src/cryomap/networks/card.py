@@ -60,7 +60,8 @@ class Card:
         version: of the weights.
         architecture: {"name": a key of `checkpoint.ARCHITECTURES`, "arguments": its keyword arguments}.
         tile: edge of the cubes the network is run on, in voxels.
-        largest_tile: cubes may be as large where that is less work; 0, the default: none is larger than `tile`.
+        largest_tile: bricks of any shape may be run that hold no more than a cube of this edge, see
+            `enhancement.bricks`; 0, the default: cubes of `tile` alone.
         margin: voxels at each face of a tile whose output isn't used.
         stride: distance of neighbouring tiles in voxels.
         blend: how overlapping tiles are joined, "smooth" (weights fall towards the faces) or "mean".

@@ -90,6 +90,7 @@ class CryoSAMU(nn.Module):
     ):
         super().__init__()
         self.space_to_depth = space_to_depth
+        self.multiple = 2 ** (LEVELS - 1) * space_to_depth  # of which every side of a map must be one
         widths = [base * m for m in multipliers]
 
         def block(channels_in: int, channels_out: int) -> ResidualBlock:

@@ -74,6 +74,7 @@ class Generator(nn.Module):
     ):
         super().__init__()
         self.space_to_depth = space_to_depth
+        self.multiple = space_to_depth  # of which every side of a map must be one
         voxels = space_to_depth**3  # of the map in one of the coarser lattice
         self.head = nn.Sequential(nn.Conv3d(voxels, channels, 3, padding=1), nn.PReLU())
         chosen = [

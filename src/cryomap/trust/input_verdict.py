@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -35,20 +34,17 @@ class InputWarning:
     Attributes:
         kind: one of `KINDS`.
         message: what was seen, with the figure, and what to do.
-        value: the figure; nan where there is none.
+        value: the figure, if there is one.
     """
 
     kind: str
     message: str
-    value: float
+    value: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {
-            "kind": self.kind,
-            "message": self.message,
-            "value": None if np.isnan(self.value) else round(self.value, 4),
-        }
+    @property
+    def is_grave(self) -> bool:
+        """Whether the result is worthless."""
+        return self.kind in WORTHLESS
 
 
 # The first make any result worthless.
@@ -126,7 +122,6 @@ def _enhanced(density: DensityMap) -> InputWarning | None:
         "enhanced",
         f"{density.name}: {seen} says that it was enhanced already; a network takes its own inventions for data. "
         "Enhance the deposited map",
-        float("nan"),
     )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from ..atoms import AtomicModel
 from ..density import DensityMap
-from ..enhancement.contour import default_contour, noise_ceiling
+from ..enhancement.contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 from ..grid import three_ints
+from ..metrics.changes import MoleculeChanges
 from .consistency import bring_to_grid, compare, local_correlation
 from .lost import Region, invented_regions, lost_regions, threshold
 from .names import name_regions
@@ -32,6 +33,7 @@ class Trust:
         lost: regions of the input that vanished, the most striking first.
         invented: regions of the result with nothing in the input.
         restored: how many lost regions were filled from the input.
+        molecules: what became of the model's ligands, nucleotides and waters; None without a model.
         seconds: what judging and filling took.
         support: local correlation of the input and the result brought back to its resolution, -1..1, on the
             input's grid; 0 far from density.
@@ -44,6 +46,7 @@ class Trust:
     lost: tuple[Region, ...]
     invented: tuple[Region, ...]
     restored: int = 0
+    molecules: MoleculeChanges | None = None
     seconds: float = 0.0
     support: DensityMap | None = field(default=None, metadata={"json": None})
 
@@ -93,7 +96,9 @@ def judge(
     if sites is None and model is not None:
         sites = small_molecules(model)
     known = None if sites is None else near_sites(sites, part.grid)
-    lost, invented = lost_regions(comparison, known), invented_regions(comparison)
+    volume = enclosed_volume(before.values, level, part.grid.voxel_volume)
+    hidden = result.values < level_for_volume(result.values, volume, part.grid.voxel_volume)
+    lost, invented = lost_regions(comparison, known, hidden), invented_regions(comparison)
     if model is not None:
         lost, invented = (name_regions(found, part.grid, model) for found in (lost, invented))
     local = local_correlation(comparison)

@@ -25,6 +25,7 @@ SITE_SIGMA = 3.0
 SITE_SHARE = 0.35
 SITE_VOLUME = 0.1
 AT_SITES = 0.25  # of a region's voxels that must be there
+HIDDEN = 0.9  # of a region's voxels below the result's contour: whoever looks at it sees nothing there
 NOISE_WIDTH = (
     0.6  # full width at half maximum of noise cut at a resolution, in resolutions (ball in Fourier space)
 )
@@ -89,18 +90,22 @@ def threshold(comparison: Comparison) -> float:
     return base * (1 + CAUTION * max(0.0, CONSISTENT - c.agreement))
 
 
-def lost_regions(comparison: Comparison, sites: np.ndarray | None = None) -> tuple[Region, ...]:
+def lost_regions(
+    comparison: Comparison, sites: np.ndarray | None = None, hidden: np.ndarray | None = None
+) -> tuple[Region, ...]:
     """Regions of the input, above its contour and its noise, of which the result keeps too little.
 
     A voxel belongs to one if it exceeds the brought-back result by 2 sigma and by 0.3 of itself; a region counts if
     somewhere in it the difference passes `threshold`, half of its density is gone, and it isn't smaller than a
-    feature at this resolution. Where a ligand or ion is known to be, 3 sigma and a third of the density do. What
+    feature at this resolution. Where a ligand or ion is known to be, or where nothing of the result is left above its
+    contour, 3 sigma and a third of the density do. What
     doesn't count as one region is tried again with 0.4, 0.5 and 0.6, since a lost ligand may be joined to places
     that are merely weak.
 
     Args:
         comparison: of input and result.
         sites: bool (z, y, x), where ligands and ions are known to be, or None.
+        hidden: bool (z, y, x), where the result is below its contour, or None.
     """
     c = comparison
     cut, cube = threshold(c), c.resolution**3
@@ -108,6 +113,8 @@ def lost_regions(comparison: Comparison, sites: np.ndarray | None = None) -> tup
     def least(region: Region) -> Least:
         if sites is not None and sites[tuple(region.voxels.T)].mean() >= AT_SITES:
             return SITE_SIGMA, SITE_VOLUME * cube, SITE_SHARE
+        if hidden is not None and hidden[tuple(region.voxels.T)].mean() >= HIDDEN:
+            return SITE_SIGMA, LEAST_VOLUME * cube, SITE_SHARE
         return cut, LEAST_VOLUME * cube, LEAST_SHARE
 
     return _regions(c.observed - c.explained, c.observed, c.dense, c.sigma, c, least)

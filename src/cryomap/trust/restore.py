@@ -16,6 +16,7 @@ from .spectrum import Spectrum
 REACH = 2.0  # A beyond a lost region: as far as Q-scores look
 EDGE = 1.5  # A, over which the blend falls
 SCALE_WINDOW = 16.0  # A
+UNKNOWN_RESOLUTION = 4.0  # A; it only says how far about density to look
 
 
 def keep_lost(before: DensityMap, after: DensityMap, trust: Trust) -> DensityMap:
@@ -36,12 +37,31 @@ def keep_lost(before: DensityMap, after: DensityMap, trust: Trust) -> DensityMap
     if not trust.lost:
         return after
     weight = blend_weight(trust, before)
-    sharpened = sharpen_like(before, after, trust)
+    sharpened = sharpen_like(before, after, weight, trust.resolution)
     if after.grid != before.grid:
         weight = resample(DensityMap(weight, before.grid), after.grid, order=1).values
         sharpened = bring_to_grid(DensityMap(sharpened, before.grid), after.grid).values
     gain = np.maximum(sharpened.clip(0, after.values.max()) - after.values, 0)
     return replace(after, values=(after.values + weight * gain).astype(np.float32), name=f"{after.name} kept")
+
+
+def preserve(
+    before: DensityMap, after: DensityMap, weight: np.ndarray, resolution: float | None = None
+) -> DensityMap:
+    """The result with the input in its place where `weight` is 1, sharpened and scaled like its surroundings.
+
+    Args:
+        before: the input.
+        after: the result, on any grid.
+        weight: 0..1, float32 (z, y, x) on the input's grid.
+        resolution: of the input, in A, if it is known.
+    """
+    sharpened = sharpen_like(before, after, weight, resolution or UNKNOWN_RESOLUTION)
+    if after.grid != before.grid:
+        weight = resample(DensityMap(weight, before.grid), after.grid, order=1).values
+        sharpened = bring_to_grid(DensityMap(sharpened, before.grid), after.grid).values
+    change = sharpened.clip(0, after.values.max()) - after.values
+    return replace(after, values=(after.values + weight * change).astype(np.float32))
 
 
 def blend_weight(trust: Trust, before: DensityMap) -> np.ndarray:
@@ -54,18 +74,20 @@ def blend_weight(trust: Trust, before: DensityMap) -> np.ndarray:
     return (0.5 + 0.5 * np.cos(np.pi * ((distance - REACH) / EDGE).clip(0, 1))).astype(np.float32)
 
 
-def sharpen_like(before: DensityMap, after: DensityMap, trust: Trust) -> np.ndarray:
-    """The input (z, y, x), sharpened and locally scaled to be like the result, on the input's grid."""
+def sharpen_like(before: DensityMap, after: DensityMap, weight: np.ndarray, resolution: float) -> np.ndarray:
+    """The input (z, y, x), sharpened and locally scaled to be like the result, on the input's grid.
+
+    Where `weight` (0..1, z, y, x) is 1 the result doesn't count.
+    """
     result = bring_to_grid(after, before.grid)
     solvent = find_solvent(before.values)
     values = np.where(solvent.inside, before.values - np.float32(solvent.background), np.float32(0))
-    spectrum = Spectrum(before.grid, margin=4 * trust.resolution)
-    near = surroundings(result, trust.resolution)
+    spectrum = Spectrum(before.grid, margin=4 * resolution)
+    near = surroundings(result, resolution)
     given, wanted = spectrum.transform(values * near), spectrum.transform(result.values)
     sharpened = spectrum.values(spectrum.transform(values) * spectrum.regression(wanted, given))
     sharpened[~solvent.inside] = 0
-    # The lost regions themselves say nothing about the scale.
-    known = near * (1 - blend_weight(trust, before))
+    known = near * (1 - weight)
     power = window_mean(known * sharpened**2, before.grid, SCALE_WINDOW)
     target = window_mean(known * result.values**2, before.grid, SCALE_WINDOW)
     total, total_target = float((known * sharpened**2).mean()), float((known * result.values**2).mean())

@@ -18,8 +18,8 @@ def small_molecules(model: AtomicModel) -> np.ndarray:
     return model.positions[chosen]
 
 
-def near_sites(sites: np.ndarray, grid: Grid) -> np.ndarray:
-    """Voxels within 1.5 A, or a voxel, of any site.
+def near_sites(sites: np.ndarray, grid: Grid, reach: float = REACH) -> np.ndarray:
+    """Voxels within `reach` A, or a voxel, of any site.
 
     Args:
         sites: x, y, z in A (n, 3); those outside the grid count for nothing.
@@ -28,7 +28,7 @@ def near_sites(sites: np.ndarray, grid: Grid) -> np.ndarray:
     Returns:
         bool (z, y, x).
     """
-    reach = max(REACH, max(grid.step))
+    reach = max(reach, max(grid.step))
     pad = int(np.ceil(reach / min(grid.step))) + 1  # spheres come in again on the other side of their box
     wide = grid.cropped((-pad,) * 3, three_ints(n + 2 * pad for n in grid.shape))
     indices = wide.to_indices(sites)

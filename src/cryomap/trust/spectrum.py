@@ -49,7 +49,7 @@ class Spectrum:
     def correlation(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Frequency (1/A) of each shell and the Fourier shell correlation there."""
         cross, one, two = (self._sums(a, b) for a, b in ((first, second), (first, first), (second, second)))
-        power = np.sqrt(one * two)
+        power = np.sqrt((one * two).clip(0))
         curve = np.divide(cross, power, out=np.zeros_like(cross), where=power > 0)
         return (np.arange(len(curve)) + 0.5) * self.width, curve
 

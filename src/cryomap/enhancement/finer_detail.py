@@ -1,0 +1,71 @@
+"""Detail finer than a network draws comes from the input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..density import DensityMap
+from ..trust.consistency import bring_to_grid, window_mean
+from ..trust.spectrum import Spectrum
+from .contour import noise_ceiling
+
+ORDER = 6  # of the Butterworth filters
+CROSSING = 1.25  # of the finest that the network draws: from here on it fades, and the input takes over
+SCALED = (2.2, 1.15)  # of the finest: where both hold the same, and the input's scale is taken from
+AGREES = 0.7  # Fourier shell correlation of input and result at the finest that the network draws
+SHOWN = 0.1  # of the result's strong density
+
+
+def draws(low_pass: float, trained: tuple[float, float]) -> float:
+    """The finest detail (A) that weights draw: what their card fades, else the best map that they were trained on."""
+    return low_pass or trained[0]
+
+
+def with_finer_detail(
+    result: DensityMap, density: DensityMap, finest: float, resolution: float | None = None
+) -> DensityMap:
+    """The result, whose detail finer than 1.25 `finest` is replaced by the input's; the very same if it has none.
+
+    A map whose resolution is known has such detail if that is better than `finest`. Of any other one the Fourier shell
+    correlation with the result at `finest` must be 0.7. The input is scaled to the result by least squares on what
+    both hold, fades beyond its resolution, and counts where either shows density: solvent stays empty.
+
+    Args:
+        result: scaled 0..1; it isn't changed.
+        density: the input, on any grid.
+        finest: see `draws`.
+        resolution: of the input, in A.
+
+    Returns:
+        On the result's grid, 0..1.
+    """
+    if (resolution is not None and resolution >= finest) or not result.values.any():
+        return result
+    own = np.ascontiguousarray(bring_to_grid(density, result.grid).values)
+    own = own - np.median(own)
+    spectrum = Spectrum(result.grid, margin=4 * finest)
+    drawn, given = spectrum.transform(result.values), spectrum.transform(own)
+    if resolution is None:
+        frequency, correlation = spectrum.correlation(drawn, given)
+        if np.interp(1 / finest, frequency, correlation) < AGREES:
+            return result
+    s = spectrum.frequency
+    shared = (s > 1 / (SCALED[0] * finest)) & (s < 1 / (SCALED[1] * finest))
+    product = (drawn[shared].real * given[shared].real + drawn[shared].imag * given[shared].imag).sum()
+    gain = float(product / (np.abs(given[shared]) ** 2).sum())
+    power = (CROSSING * finest * s) ** (2 * ORDER)
+    high = np.sqrt(power / (1 + power))
+    fading = 1 / np.sqrt(1 + ((resolution or 0) * s) ** (2 * ORDER))
+    added = spectrum.values((gain * fading * given - drawn) * high)
+    values = np.maximum(result.values + _where_density_is(result, density, own, finest) * added, 0)
+    return replace(result, values=(values / max(1.0, float(values.max()))).astype(np.float32))
+
+
+def _where_density_is(result: DensityMap, density: DensityMap, own: np.ndarray, finest: float) -> np.ndarray:
+    """1 within about `finest` of the density of either, falling to 0 beyond it."""
+    noise = noise_ceiling(density.values, density.grid.voxel_volume) - float(np.median(density.values))
+    strong = float(np.percentile(result.values[result.values > 0], 99))
+    shown = (result.values > SHOWN * strong) | (own > noise)
+    return (window_mean(shown.astype(np.float32), result.grid, 1.5 * finest) / 0.1).clip(0, 1)

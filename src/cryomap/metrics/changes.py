@@ -1,0 +1,127 @@
+"""What an enhanced map made of every ligand, lipid, glycan, ion, nucleotide, and of the waters of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..atoms import AtomicModel
+from ..density import DensityMap
+from .classes import SINGLE_KINDS, ligand_scores, marks, residue_means
+from .correlation import nth_largest
+from .inputs import choose_resolution, prepare_model
+from .measures import OnGrid
+from .qscore import SIGMA, q_scores
+from .residues import residue_correlations
+from .results import number
+
+NEIGHBOURS = 4.0  # A; atoms farther away have no say in a Q-score
+
+
+@dataclass(frozen=True)
+class MoleculeChange:
+    """One ligand, lipid, glycan, ion or nucleotide in the input and in the result.
+
+    Attributes:
+        residue: as in "/A:301 HEM".
+        kind: of `cryomap.atoms.KINDS`.
+        q: mean Q of its atoms in the input and in the result.
+        rscc: its real-space correlation in both; None where the density is constant.
+        marks: what became worse, in words, see `metrics.classes.marks`.
+    """
+
+    residue: str
+    kind: str
+    q: tuple[float, float]
+    rscc: tuple[float | None, float | None]
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MoleculeChanges:
+    """All of them.
+
+    Attributes:
+        molecules: ligands, lipids, glycans and ions, the largest loss of Q first.
+        nucleotides: the same of the nucleic acids' residues.
+        waters: how many waters there are.
+        water_q: mean Q of the waters in the input and in the result; None without any.
+    """
+
+    molecules: tuple[MoleculeChange, ...] = ()
+    nucleotides: tuple[MoleculeChange, ...] = ()
+    waters: int = 0
+    water_q: tuple[float, float] | None = None
+
+    @property
+    def flagged(self) -> tuple[MoleculeChange, ...]:
+        """Those that became worse: the rows that `mapcc` marks."""
+        return tuple(change for change in self.molecules if change.marks)
+
+
+def molecule_changes(
+    before: DensityMap,
+    after: DensityMap,
+    model: AtomicModel,
+    *,
+    resolution: float | None = None,
+    levels: Sequence[float | None] = (None, None),
+) -> MoleculeChanges:
+    """Q, RSCC and density of the small molecules, nucleotides and waters, as `assess` has them with the same arguments.
+
+    Args:
+        before: the input.
+        after: the result.
+        model: atoms in their frame.
+        resolution: of the input, in A; its d99 if None.
+        levels: contours of the two; where None, the level that encloses as many voxels as the molecular mask.
+
+    Raises:
+        InputError: a model outside the maps, or one without a known element.
+    """
+    used, _ = choose_resolution(resolution, before)
+    whole = prepare_model(model, (before, after)).model
+    wanted = np.isin(whole.atom_kinds, (*SINGLE_KINDS, "nucleic", "water")) & (whole.atomic_numbers > 1)
+    if not wanted.any():
+        return MoleculeChanges()
+    near = (
+        cKDTree(whole.positions[wanted]).query(whole.positions, distance_upper_bound=NEIGHBOURS)[0] < np.inf
+    )
+    some, work, scores, waters = whole.subset(near), None, [], []
+    water = (some.atom_kinds == "water") & (some.atomic_numbers > 1)
+    for density, level in zip((before, after), levels, strict=True):
+        if work is None or work.grid != density.grid:
+            work = OnGrid(density.grid, whole, used, None)
+        if level is None:
+            level = nth_largest(density.values, int(work.computed.mask.sum()))
+        q = q_scores(density, some, SIGMA)
+        chosen = whole.subset(wanted & (whole.atom_kinds != "water"))
+        rscc = residue_correlations(density.values, work.computed, _all_atoms(whole, chosen), work.radius)
+        kinds = (*SINGLE_KINDS, "nucleic")
+        scores.append(ligand_scores(density, whole, residue_means(q, some), rscc, level, kinds))
+        waters.append(float(np.nanmean(q[water])) if water.any() else float("nan"))
+    changes = [
+        MoleculeChange(
+            str(whole.residues[index]),
+            whole.residues[index].kind,
+            (round(first.q, 6), round(now.q, 6)),
+            (number(first.rscc), number(now.rscc)),
+            marks(first, now),
+        )
+        for (index, first), now in zip(scores[0].items(), scores[1].values(), strict=True)
+    ]
+    changes.sort(key=lambda change: change.q[1] - change.q[0])
+    return MoleculeChanges(
+        tuple(change for change in changes if change.kind != "nucleic"),
+        tuple(change for change in changes if change.kind == "nucleic"),
+        int(np.count_nonzero(water)),
+        (round(waters[0], 6), round(waters[1], 6)) if water.any() else None,
+    )
+
+
+def _all_atoms(whole: AtomicModel, chosen: AtomicModel) -> AtomicModel:
+    """The chosen residues with their hydrogens, which count in RSCC."""
+    return whole.subset(np.isin(whole.residue_indices, np.unique(chosen.residue_indices)))
