@@ -233,7 +233,7 @@ def test_input_that_makes_no_sense_is_refused(scene):
         ("lies outside good.mrc", dict(maps=[good], model=model_at([[400, 400, 400]]))),
         ("no atoms", dict(maps=[good], model=model.subset([]))),
         (
-            "1 atoms have no finite",
+            "atom CA of /A:2 ALA has the B factor nan",
             dict(maps=[good], model=model_at([[0, 0, 0], [1, 1, 1]], b_factors=[5, np.nan])),
         ),
         ("no atom of known element", dict(maps=[good], model=model_at([[0, 0, 0]], z=0))),

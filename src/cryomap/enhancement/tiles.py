@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +53,7 @@ def window(shape: Iterable[int], margin: int, overlap: int) -> np.ndarray:
     return np.einsum("i,j,k->ijk", *profiles).astype(np.float32)
 
 
-def cut(values: np.ndarray, start: Iterable[int], size: int | Iterable[int]) -> np.ndarray:
+def cut(values: np.ndarray, start: Iterable[int], size: int | Sequence[int]) -> np.ndarray:
     """One tile (z, y, x) float32, 0 where it reaches outside the map.
 
     Args:
