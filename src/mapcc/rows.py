@@ -67,7 +67,7 @@ _CORRELATIONS = (
     ("cc_peaks", "CC peaks"),
     ("cc_box", "CC box"),
 )
-_REGIONS = (("rscc_main_chain", "main chain"), ("rscc_side_chain", "side chains"))
+_REGIONS = (("rscc_main_chain", "main chain and CB"), ("rscc_side_chain", "side chains beyond CB"))
 _RESOLUTIONS = (
     ("d_fsc_model_05", "map–model FSC = 0.5"),
     ("d_fsc_model_0143", "map–model FSC = 0.143"),
@@ -90,11 +90,11 @@ def groups(report: Assessment) -> list[Group]:
             f"Correlation with the model map at {report.resolution:.3g} Å", _figures(report, _CORRELATIONS)
         ),
         Group("Correlation on the fixed scale (cc_*_hr): B = 20 Å², 3 Å", _figures(report, fixed)),
-        Group("Real-space correlation (RSCC)", _figures(report, _REGIONS)),
+        Group("RSCC, all residues as one region", _figures(report, _REGIONS)),
         Group("Resolution (Å)", _figures(report, between, digits=2)),
         Group(_q_title(report), _figures(report, (("q_mean", "mean of all atoms"),))),
         Group("Q-score by class (number of atoms)", list(_classes(report, "q"))),
-        Group("RSCC by class (number of residues)", list(_classes(report, "rscc"))),
+        Group("RSCC by class, mean over residues (their number)", list(_classes(report, "rscc"))),
         Group("Q-score of ligands, lipids, glycans, ions", list(_ligands(report))),
         Group("Correlation in 25 Å cubes", list(_cubes(report))),
     ]
@@ -155,7 +155,9 @@ def _cubes(report: Assessment) -> Iterator[Row]:
 
 def trust_groups(trust: Trust) -> list[Group]:
     """What was lost and invented, in the engine's words: the share of the density that input and result have."""
+    support = Row("mean over the result", (None, trust.mean_support), digits=2)
     found = [
+        Group("Support by the input", [support]),
         Group(
             "Lost density: share that is left",
             [_region("lost", *item) for item in enumerate(trust.lost, 1)],
