@@ -22,9 +22,10 @@ from cryomap.errors import InputError
 from pairs.entries import read_list
 from simulation.experiment import simulate
 from simulation.likeness import likeness
-from simulation.structures import split, unpack
+from simulation.packs import unpack
+from simulation.structures import split
 from training.real_maps import as_experiment
-from training.recipe import RECIPES, read_recipe
+from training.recipe import read_recipe
 
 FEWEST_ATOMS = 1000
 
@@ -64,7 +65,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=24, help="simulated maps")
     arguments = parser.parse_args()
     try:
-        settings = read_recipe(RECIPES / f"{arguments.recipe}.toml").data
+        settings = read_recipe(arguments.recipe).data
         low, high = arguments.resolution or settings.resolution
         settings = replace(settings, resolution=(low, high))
         entries = [e for e in read_list(arguments.maps) if e.model_file and low <= e.resolution <= high]

@@ -24,11 +24,12 @@ from cryomap.errors import InputError
 from pairs.entries import Entry, read_list
 from simulation.box import Box
 from simulation.experiment import Experiment, simulate, target_of
+from simulation.packs import unpack
 from simulation.settings import Settings
 from simulation.steps import STEPS, Making
-from simulation.structures import Structure, split, unpack
+from simulation.structures import Structure, split
 from training.real_maps import amplitude_spectrum, as_experiment
-from training.recipe import RECIPES, read_recipe
+from training.recipe import read_recipe
 from training.validation import correlation
 
 COLUMNS = 10
@@ -56,7 +57,7 @@ def drawn_steps(structure: Structure, settings: Settings, resolution: float) -> 
             yield name, after.density()
         if name not in APART:
             m = after
-    yield "target", target_of(part, settings, box)
+    yield "target", target_of(part, settings, box, resolution)
 
 
 def draw(axis: plt.Axes, values: Tensor, title: str) -> None:
@@ -117,7 +118,7 @@ def main() -> int:
     parser.add_argument("--recipe", default="superem-bundled")
     arguments = parser.parse_args()
     try:
-        settings = read_recipe(RECIPES / f"{arguments.recipe}.toml").data
+        settings = read_recipe(arguments.recipe).data
         entries = [e for e in read_list(arguments.maps) if e.model_file] if arguments.maps else []
         figure = sheet(split(unpack(arguments.structures))[0], entries, settings)
     except InputError as error:

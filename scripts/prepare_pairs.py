@@ -139,7 +139,7 @@ def _row(entry: Entry, record: dict) -> dict:
     row = {"entry": entry.name, "emdb_id": entry.emdb_id, "pdb_id": entry.pdb_id, "cubes": 0} | record
     row["resolution_A"] = f"{record.get('resolution', entry.resolution):g}"
     row["correlation"] = f"{record['correlation']:.4f}" if "correlation" in record else ""
-    row["target_A"] = f"{record['target']:g}" if "target" in record else ""
+    row["target_sigma_A"] = f"{record['target_sigma']:.4g}" if "target_sigma" in record else ""
     row["split"] = "" if record["reason"] else entry.split
     return row
 

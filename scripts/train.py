@@ -1,11 +1,13 @@
-"""Train the networks of SuperEM or CryoSAMU, on simulated experiments or on experimental pairs.
+"""Train the networks of SuperEM or CryoSAMU, on simulated experiments, on real maps with models, or on both.
 
     python scripts/pack_structures.py FOLDER structures.npz
     python scripts/train.py superem --structures structures.npz --out runs/superem --minutes 60
 
 A run goes on from the checkpoint in its folder; SIGTERM or Ctrl-C ends it with one.
-Several GPUs: torchrun --nproc-per-node=N scripts/train.py ...
-Without --recipe the training is the paper's; --recipe superem-bundled is that of the bundled weights.
+Several GPUs: torchrun --nproc-per-node=N scripts/train.py ...; the recipe's batch is shared out among them, and each
+works on --per-device cubes at a time.
+Without --recipe the training is the paper's; --recipe superem-bundled is that of the bundled weights, --recipe
+superem-real learns from real maps.
 """
 
 from __future__ import annotations
@@ -22,22 +24,21 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 
 from cryomap.enhancement.device import choose_device, choose_precision
-from cryomap.errors import InputError
+from cryomap.errors import InputError, WriteError
 from cryomap.networks.card import METHODS
 from cryomap.networks.checkpoint import ARCHITECTURES, load_weights
 from cryomap.networks.superem import Discriminator
-from pairs.entries import read_list
-from simulation.structures import split, unpack
-from training.dataloaders import experimental, loader, simulated
+from pairs.checksums import digest
+from training.checkpoints import load_checkpoint
+from training.feeds import Inputs, loader, make_feed
 from training.interrupt import stop_request
 from training.loop import State, make_average, make_optimiser, train_step
-from training.monitor import Report
-from training.real_maps import as_experiment
-from training.recipe import RECIPES, Recipe, read_recipe
-from training.validation import fixed_experiments
+from training.monitor import Keeping, Monitor
+from training.recipe import Recipe, read_recipe
 from training.widen import widen
 
-VALIDATION_MAPS = 10
+MOST = 2**30  # of numbers on the command line: seeds are multiplied with step numbers
+PRECISIONS = ("32-true", "bf16-mixed", "64-true")
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
@@ -46,19 +47,31 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("method", choices=METHODS)
-    parser.add_argument("--structures", required=True, help=".npz of pack_structures.py; also for validation")
-    parser.add_argument("--pairs", type=Path, help="folder of prepare_pairs.py: train on these instead")
+    parser.add_argument("--structures", type=Path, help=".npz of pack_structures.py; also for validation")
     parser.add_argument(
-        "--embeddings", type=Path, help="folder of embed_structures.py, with --pairs, for cryosamu"
+        "--pairs",
+        type=Path,
+        help="folder of prepare_pairs.py, or, for recipes of real maps, a table of maps and models: train on these",
     )
     parser.add_argument(
-        "--real-maps", help="table of real maps with models: validate on these too, never train"
+        "--folds", type=int, default=0, help="cross-validation: the table's specimens in so many parts"
+    )
+    parser.add_argument(
+        "--fold", type=int, default=0, help="the part held out, from 0; the run is OUT/fold-K"
+    )
+    parser.add_argument("--embeddings", type=Path, help="folder of embed_structures.py, for cryosamu")
+    parser.add_argument(
+        "--real-maps",
+        type=Path,
+        help="table of real maps with models: validate on these too, never train on them or on structures related "
+        "to them",
     )
     parser.add_argument(
         "--out", required=True, type=Path, help="folder of the run: checkpoint, weights, logs"
     )
     parser.add_argument(
         "--start-from",
+        type=Path,
         help="a weights file with its card: a new run begins with these weights, of as many channels or fewer",
     )
     parser.add_argument(
@@ -67,21 +80,40 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="stop, with a checkpoint, after this long")
     parser.add_argument("--steps", type=int, help="stop at this step, counted from the very beginning")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--per-device", type=int, default=0, help="cubes at a time on each GPU or CPU")
     parser.add_argument("--workers", type=int, help="processes that make the cubes (default: 1; 0 on a GPU)")
     parser.add_argument("--threads", type=int, help="CPU threads of the network")
     parser.add_argument(
-        "--precision",
-        help="as Lightning Fabric names it (default: bf16-mixed where that is fast, else 32-true)",
+        "--precision", choices=PRECISIONS, help="default: bf16-mixed where that is fast, else 32-true"
     )
     parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument("--validate-every", type=float, default=10, help="minutes between validations")
+    parser.add_argument("--keep-every", type=int, default=0, help="keep the weights of every so many steps")
+    parser.add_argument("--keep", type=int, default=10, help="the last so many of them; 0: all")
     return parser.parse_args(words)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """See that numbers can be used.
+
+    Raises:
+        InputError: one can't.
+    """
+    least = {"seed": 0, "steps": 1, "minutes": 0, "per_device": 0, "workers": 0, "threads": 1}
+    least |= {"validate_every": 0, "keep_every": 0, "keep": 0, "fold": 0, "folds": 0}
+    for name, low in least.items():
+        value = getattr(arguments, name)
+        if value is not None and not low <= value < MOST:
+            raise InputError(f"--{name.replace('_', '-')} {value}: give {low} to {MOST - 1}")
+    if arguments.folds and not arguments.pairs:
+        raise InputError("--folds: of which maps? give their table as --pairs")
 
 
 def main(words: list[str] | None = None) -> int:
     """Train until the time or the steps are up; 2 where the input can't be used."""
     arguments = parse(words)
     try:
+        check(arguments)
         train(find_recipe(arguments.recipe or arguments.method, arguments.method), arguments)
     except InputError as error:
         print(error, file=sys.stderr)
@@ -98,8 +130,7 @@ def find_recipe(name: str, method: str) -> Recipe:
     Raises:
         InputError: there is none, or it is of the other method.
     """
-    bundled = RECIPES / f"{name}.toml"
-    recipe = read_recipe(bundled if bundled.is_file() else name)
+    recipe = read_recipe(name)
     if recipe.method != method:
         raise InputError(f"{name}: a recipe of {recipe.method}, not of {method}")
     return recipe
@@ -107,51 +138,74 @@ def find_recipe(name: str, method: str) -> Recipe:
 
 def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
     """Set up, resume, loop, validate, save."""
-    training, held_out = split(unpack(arguments.structures))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     fabric = make_fabric(arguments)
     workers = arguments.workers
     if workers is None:
         workers = 1 if fabric.device.type == "cpu" else 0
-    if arguments.pairs:
-        data = experimental(arguments.pairs, arguments.embeddings, arguments.seed)
-        facts = {"data": "experimental pairs", "cubes": len(data)}
-    else:
-        data = simulated(fabric, recipe, training, arguments.seed, workers)
-        facts = {"data": "simulated experiments", "structures": len(training)}
-
-    state = make_state(fabric, recipe, arguments.start_from)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    checkpoint = arguments.out / "last.ckpt"
-    if checkpoint.is_file():
-        state.load_state_dict(torch.load(checkpoint, map_location=fabric.device, weights_only=True))
-    end = min(recipe.optimise.steps, arguments.steps or recipe.optimise.steps)
-    batches = loader(
-        fabric, data, recipe.optimise.batch, state.step, max(0, end - state.step), arguments.seed, workers
+    given = Inputs(
+        arguments.structures,
+        arguments.pairs,
+        arguments.embeddings,
+        arguments.real_maps,
+        arguments.folds,
+        arguments.fold,
     )
-    experiments = {"simulated": fixed_experiments(held_out or training, recipe.data, VALIDATION_MAPS)}
-    if arguments.real_maps:
-        entries = [entry for entry in read_list(arguments.real_maps) if entry.model_file]
-        experiments["real"] = [as_experiment(entry, recipe.data) for entry in entries]
-    facts["seed"] = arguments.seed
-    report = Report(fabric, recipe, state, arguments.out, experiments, facts, 60 * arguments.validate_every)
+    feed = make_feed(recipe, given, arguments.out, arguments.seed, "cpu" if workers else str(fabric.device))
+    out = make_folder(arguments.out / f"fold-{arguments.fold}" if arguments.folds else arguments.out)
+    state = make_state(fabric, recipe, arguments.start_from)
+    if (checkpoint := out / "last.ckpt").exists():
+        load_checkpoint(state, recipe, checkpoint, fabric.device)
+    o = feed.optimise
+    end = min(o.steps, arguments.steps or o.steps)
+    batches, per_step = loader(
+        fabric, feed, state.step, max(0, end - state.step), arguments.seed, workers, arguments.per_device
+    )
+    facts = {**feed.facts, "seed": arguments.seed, **started_from(arguments.start_from)}
+    if arguments.folds:
+        facts |= {"folds": arguments.folds, "fold": arguments.fold}
+    keeping = Keeping(out, 60 * arguments.validate_every, arguments.keep_every, arguments.keep)
+    monitor = Monitor(fabric, recipe, state, keeping, feed.validation, facts, o.steps)
     with stop_request() as stop:
-        for batch in batches:
-            report.after_step(train_step(fabric, state, batch, recipe.loss, recipe.optimise), len(batch[0]))
-            if report.is_over(arguments.minutes, stop.is_set()):
+        batches = iter(batches)
+        while state.step < end:
+            step = (next(batches) for _ in range(per_step))
+            monitor.after_step(train_step(fabric, state, step, recipe.loss, o, arguments.seed))
+            if monitor.is_over(arguments.minutes, stop.is_set()):
                 break
-    report.validate()
-    report.save()
+        if not stop.is_set():  # else there may be little time left
+            monitor.validate()
+        monitor.save()
     return state
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made if it isn't there.
+
+    Raises:
+        WriteError: it can't be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{path}: can't be made a folder ({error.strerror}); take another --out") from None
+    return path
+
+
+def started_from(weights: Path | None) -> dict[str, dict[str, str]]:
+    """What the card says of the weights that a run began with."""
+    if weights is None:
+        return {}
+    card = load_weights(None, weights)[1]
+    return {"start from": {"version": card.version, "sha256": digest(weights, "sha256")}}
 
 
 def make_fabric(arguments: argparse.Namespace) -> Fabric:
     """One process a device; under torchrun as many as it starts."""
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", 1))
-    # cryosamu's cross-attention has no gradient in batches without embeddings.
-    strategy = DDPStrategy(find_unused_parameters=True) if devices * nodes > 1 else "auto"
+    strategy = DDPStrategy() if devices * nodes > 1 else "auto"
     precision = choose_precision(choose_device(arguments.accelerator))
     fabric = Fabric(
         accelerator=arguments.accelerator,
@@ -161,11 +215,11 @@ def make_fabric(arguments: argparse.Namespace) -> Fabric:
         precision=arguments.precision or ("bf16-mixed" if precision == torch.bfloat16 else "32-true"),
     )
     fabric.launch()
-    fabric.seed_everything(arguments.seed, verbose=False)
+    torch.manual_seed(arguments.seed)
     return fabric
 
 
-def make_state(fabric: Fabric, recipe: Recipe, start_from: str | None = None) -> State:
+def make_state(fabric: Fabric, recipe: Recipe, start_from: Path | None = None) -> State:
     """Networks, optimisers and average, set up for the device.
 
     Raises:
@@ -190,7 +244,7 @@ def make_state(fabric: Fabric, recipe: Recipe, start_from: str | None = None) ->
     network, optimiser = fabric.setup(network, make_optimiser(network.parameters(), o))
     state = State(network, optimiser, average)
     if recipe.loss.adversarial:
-        discriminator = Discriminator()
+        discriminator = Discriminator(dropout=recipe.network.get("dropout", 0.25))
         state.discriminator, state.discriminator_optimiser = fabric.setup(
             discriminator, make_optimiser(discriminator.parameters(), o)
         )

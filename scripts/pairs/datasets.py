@@ -1,4 +1,4 @@
-"""Experimental pairs as torch data sets; see `pair_files` for what is on disk."""
+"""Experimental pairs as a torch data set; see `files` for what is on disk."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ class PairCubes(torch.utils.data.Dataset):
         self.ends = np.cumsum([int(row["cubes"]) for row in rows])
         self._open: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
+    @classmethod
+    def of_split(cls, folder: str | os.PathLike, split: str) -> PairCubes | None:
+        """The cubes of a split; None where it has none."""
+        return cls(folder, split) if any(row["split"] == split for row in read_index(folder)) else None
+
     def __len__(self) -> int:
         return int(self.ends[-1])
 
@@ -61,39 +66,6 @@ class PairCubes(torch.utils.data.Dataset):
             files = (self.folder / f"{entry}.npy", self.folder / f"{entry}.starts.npy")
             self._open[entry] = tuple(np.load(f, mmap_mode="r") for f in files)
         return self._open[entry]
-
-    def __getstate__(self) -> dict:
-        return {**vars(self), "_open": {}}
-
-
-class EmbeddedPairCubes(torch.utils.data.Dataset):
-    """Cubes with their structure's embedding: (input, target, embedding), the last float32 (800, 512).
-
-    Args:
-        cubes: the pairs.
-        folder: embeddings, NAME.npy by entry, made by scripts/embed_structures.py.
-
-    Raises:
-        InputError: an entry has no embedding there.
-    """
-
-    def __init__(self, cubes: PairCubes, folder: str | os.PathLike):
-        self.cubes, self.folder = cubes, Path(folder)
-        missing = [e for e in cubes.entries if not (self.folder / f"{e}.npy").is_file()]
-        if missing:
-            raise InputError(
-                f"{self.folder}: no embedding of {', '.join(missing[:5])}; run embed_structures.py"
-            )
-        self._open: dict[str, torch.Tensor] = {}
-
-    def __len__(self) -> int:
-        return len(self.cubes)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        entry = self.cubes.entry_of(index)
-        if entry not in self._open:
-            self._open[entry] = torch.from_numpy(np.load(self.folder / f"{entry}.npy"))
-        return (*self.cubes[index], self._open[entry])
 
     def __getstate__(self) -> dict:
         return {**vars(self), "_open": {}}

@@ -29,7 +29,9 @@ class Entry:
         split: one of `SPLITS`.
         map_file: a file here, or "": from EMDB.
         model_file: a file here, or "": from the PDB.
-        specimen: what the map is of, where several maps are of one thing; "" stands for the name.
+        specimen: what was looked at, where there may be several maps of it; else the entry's name.
+        split_given: whether the list says so, and it wasn't drawn by the name.
+        deposited: whether the model was built into the map, and not docked into it.
     """
 
     name: str
@@ -40,13 +42,16 @@ class Entry:
     map_file: str = ""
     model_file: str = ""
     specimen: str = ""
+    split_given: bool = False
+    deposited: bool = True
 
 
 def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) -> list[Entry]:
     """Entries of a tab-separated table.
 
-    Columns, in any order, others ignored: emdb_id, pdb_id, resolution_A, split, map_file, model_file, specimen.
-    An entry without a split gets one by its name (see `split_of`).
+    Columns, in any order, others ignored: emdb_id, pdb_id, resolution_A, split, map_file, model_file, specimen,
+    model_aligned ("yes" or "yes, part of the box": the model was built into the map). An entry without a split
+    gets one by its name (see `split_of`). Lines with a `reason` are left out: prepare_pairs.py refused them.
 
     Args:
         path: the table.
@@ -67,13 +72,15 @@ def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) 
         raise InputError(
             f"{path}: it has neither a column emdb_id nor map_file; columns are separated by tabs"
         )
-    entries = [_entry(row, folders, f"{path}, line {line}") for line, row in enumerate(rows, 2)]
-    seen: set[str] = set()
-    for line, entry in enumerate(entries, 2):
-        if entry.name in seen:
+    found: dict[str, Entry] = {}
+    for line, row in enumerate(rows, 2):
+        if row.get("reason"):
+            continue
+        entry = _entry(row, folders, f"{path}, line {line}")
+        if entry.name in found:
             raise InputError(f"{path}, line {line}: {entry.name} stands there twice")
-        seen.add(entry.name)
-    return entries
+        found[entry.name] = entry
+    return list(found.values())
 
 
 def _entry(row: dict, folders: list[Path], where: str) -> Entry:
@@ -90,9 +97,10 @@ def _entry(row: dict, folders: list[Path], where: str) -> Entry:
     split = value.get("split") or split_of(name)
     if split not in SPLITS:
         raise InputError(f"{where}: split is {split!r}; it must be one of {', '.join(SPLITS)}, or empty")
-    return Entry(
-        name, emdb_id, value.get("pdb_id", ""), resolution, split, **files, specimen=value.get("specimen", "")
-    )
+    deposited = value.get("model_aligned", "yes") in ("yes", "yes, part of the box")
+    specimen = value.get("specimen") or name
+    files |= {"specimen": specimen, "split_given": bool(value.get("split")), "deposited": deposited}
+    return Entry(name, emdb_id, value.get("pdb_id", ""), resolution, split, **files)
 
 
 def _place(name: str, folders: list[Path]) -> str:
@@ -113,7 +121,7 @@ def scan_folder(folder: str | os.PathLike) -> list[Entry]:
     models = {stem(f): f for f in files if f.name.lower().endswith(MODEL_ENDINGS)}
     maps = {stem(f): f for f in files if f.name.lower().endswith(MAP_ENDINGS)}
     entries = [
-        Entry(name, "", "", 0.0, split_of(name), str(maps[name]), str(models[name]))
+        Entry(name, "", "", 0.0, split_of(name), str(maps[name]), str(models[name]), name)
         for name in sorted(maps.keys() & models.keys())
     ]
     if not entries:

@@ -10,14 +10,14 @@ import numpy as np
 
 from cryomap.atoms import AtomicModel, read_model
 from cryomap.density import DensityMap, read_map, resample
-from cryomap.enhancement.normalize import NORMALIZATIONS
+from cryomap.enhancement.normalize import normalize
 from cryomap.errors import InputError
 from cryomap.replacing import replacing
 
 from .archives import Located
 from .files import save_pair, valid_starts
 from .identity import sequences
-from .recipes import PairRecipe, map_model_correlation, objection, target, target_resolution
+from .recipes import PairRecipe, map_model_correlation, objection, target
 
 STEP = 1.0
 ANGSTROMS_OF_SOLVENT = 5  # beyond the outermost atoms the targets are 0
@@ -32,7 +32,7 @@ def examine(entry: Located, recipe: PairRecipe, folder: Path) -> dict:
         folder: where the outcome is kept, NAME.json, and found again.
 
     Returns:
-        map_file, model_file, resolution, target, and, as far as the recipe came: sequences, correlation; `reason`
+        map_file, model_file, resolution, target_sigma, and, as far as the recipe came: sequences, correlation; `reason`
         why it is refused, or "".
     """
     key = {"entry": asdict(entry), "files": [_stamp(entry.map_file), _stamp(entry.model_file)]}
@@ -69,7 +69,7 @@ def _judge(entry: Located, recipe: PairRecipe) -> dict:
     if reason:
         return {"reason": reason}
     record = {
-        "target": target_resolution(recipe.method, entry.resolution),
+        "target_sigma": recipe.data.sigma_at(entry.resolution),
         "sequences": sequences(model),
         "reason": "",
     }
@@ -118,13 +118,11 @@ def make_pair(density: DensityMap, model: AtomicModel, recipe: PairRecipe, resol
         InputError: no density to normalise.
     """
     whole = resample(density, density.grid.cubic(STEP), order=1)
-    normalise = NORMALIZATIONS[recipe.normalization]
     start, shape = _surroundings(whole, model, recipe)
     grid = whole.grid.cropped(start, shape)
-    simulated = target(recipe.method, model, grid, resolution)
     try:
-        values = normalise(whole.values)
-        wanted = normalise(simulated.values)
+        values = normalize(whole.values, recipe.data.normalization)
+        wanted = target(recipe, model, grid, resolution)
     except ValueError as error:
         raise InputError(f"{density.name}: {error}") from None
     part = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))

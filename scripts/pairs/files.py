@@ -18,9 +18,8 @@ import numpy as np
 from cryomap.errors import InputError
 from cryomap.replacing import replacing
 
-COLUMNS = (
-    "entry emdb_id pdb_id split resolution_A target_A correlation cubes reason map_file model_file".split()
-)
+INDEX = "index.tsv"
+COLUMNS = "entry emdb_id pdb_id split resolution_A target_sigma_A correlation cubes reason map_file model_file".split()
 
 
 def cube_starts(shape: tuple[int, int, int], size: int, stride: int, margin: int = 0) -> list[np.ndarray]:
@@ -86,7 +85,7 @@ def save_array(path: Path, values: np.ndarray) -> None:
 def write_index(folder: Path, rows: list[dict]) -> None:
     """Write index.tsv: `COLUMNS` of each entry; the split is empty where it is not used, and `reason` says why."""
     with (
-        replacing(folder / "index.tsv", make_folders=True) as temporary,
+        replacing(folder / INDEX, make_folders=True) as temporary,
         open(temporary, "w", newline="") as out,
     ):
         writer = csv.DictWriter(out, COLUMNS, delimiter="\t", lineterminator="\n", extrasaction="ignore")
@@ -100,7 +99,7 @@ def read_index(folder: str | os.PathLike) -> list[dict[str, str]]:
     Raises:
         InputError: none there.
     """
-    path = Path(folder) / "index.tsv"
+    path = Path(folder) / INDEX
     if not path.is_file():
         raise InputError(f"{path}: no such file; scripts/prepare_pairs.py makes it")
     with open(path, newline="") as handle:

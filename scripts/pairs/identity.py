@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryomap.atoms import AtomicModel
+from cryomap.atoms import AtomicModel, read_model
 from cryomap.errors import InputError
 
 # An alignment of less than half of the shorter chain says little about the two proteins.
@@ -36,6 +37,14 @@ def sequences(model: AtomicModel) -> dict[str, str]:
             letter = gemmi.find_tabulated_residue(residue.name).one_letter_code.upper()
             found.setdefault(residue.chain_id, []).append(letter if letter.strip() else "X")
     return {chain: "".join(letters) for chain, letters in found.items() if len(letters) >= SHORTEST}
+
+
+def sequences_of_file(path: str | os.PathLike) -> dict[str, str]:
+    """`sequences` of a file; none of one that isn't a model."""
+    try:
+        return sequences(read_model(path))
+    except InputError:
+        return {}
 
 
 def relatives(entries: dict[str, dict[str, str]], threads: int = 1) -> list[Relative]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
-from cryomap import simulate
 from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
 from cryomap.errors import InputError
 from cryomap.grid import Grid
-from cryomap.metrics import cubes
 from cryomap.metrics.correlation import model_map
+from simulation.box import Box
+from simulation.experiment import scaled, target_of
+from simulation.settings import Settings, settings_of
+from simulation.structures import first_conformations, structure_of
 
+NOTHING = 3e-3  # of a target's maximum: about what is left of an atom where pdb2vol cuts it off
 BACKBONE = ("N", "CA", "C", "O", "OXT")
 
 
@@ -23,53 +27,55 @@ class PairRecipe:
 
     Attributes:
         method: "superem" or "cryosamu".
-        resolutions: lowest and highest resolution in A.
         min_correlation: of the map with the one simulated from its model.
         max_identity: of any chain with any of another entry, in percent.
         protein_only: whether nucleic acid, unknown residues and bare backbones are refused.
         size: edge of the cubes, voxels of 1 A.
         stride: of the cubes.
         margin: how far the first cubes begin before the map (zeros).
-        normalization: a key of `cryomap.enhance.normalize.NORMALIZATIONS`.
+        data: the paper's recipe: resolutions, how maps are normalised and targets made.
     """
 
     method: str
-    resolutions: tuple[float, float]
     min_correlation: float
     max_identity: float
     protein_only: bool
     size: int
     stride: int
     margin: int
-    normalization: str
+    data: Settings
 
 
 PAIR_RECIPES = {
     # SuperEM, Methods, "Dataset Generation".
-    "superem": PairRecipe("superem", (3.0, 6.0), 0.65, 25.0, False, 25, 4, 0, "superem"),
+    "superem": PairRecipe("superem", 0.65, 25.0, False, 25, 4, 0, settings_of("superem")),
     # CryoSAMU, sections 3.1 and 3.2. Cubes of 64 of which inference keeps the central 50: so they are set 50
     # apart here, the first one's centre at the map's corner.
-    "cryosamu": PairRecipe("cryosamu", (4.0, 8.0), 0.65, 30.0, True, 64, 50, 7, "cryosamu"),
+    "cryosamu": PairRecipe("cryosamu", 0.65, 30.0, True, 64, 50, 7, settings_of("cryosamu")),
 }
 
 
-def target_resolution(method: str, resolution: float) -> float:
-    """What a target is simulated at, in A: CryoSAMU's at 2 A, SuperEM's by `cubes.target_resolution`."""
-    if method == "superem":
-        return cubes.target_resolution(resolution)
-    return 2.0
+def target(recipe: PairRecipe, model: AtomicModel, grid: Grid, resolution: float) -> np.ndarray:
+    """The density (z, y, x) on a grid of 1 A that a network is to make of a map of that resolution (A), 0..1.
 
+    Made by the function that makes the targets of simulated maps.
 
-def target(method: str, model: AtomicModel, grid: Grid, resolution: float) -> DensityMap:
-    """The density a network is to make, from the model's heavy atoms but water: Situs' Gaussian, or TEMPy2's."""
-    simulated = simulate.situs_map if method == "superem" else simulate.tempy_map
-    model = model.subset(model.atom_kinds != "water")
-    return simulated(model, grid, target_resolution(method, resolution))
+    Raises:
+        ValueError: there is nothing of the model on the grid.
+    """
+    shown, _ = first_conformations(model, waters=resolution <= recipe.data.waters_until)
+    atoms = structure_of(shown, model.name)
+    positions = torch.from_numpy(grid.to_indices(shown.positions)[:, ::-1].copy()).float()
+    box = Box(grid.shape)
+    atoms = replace(atoms, positions=positions).chosen(box.holds(positions, 6))
+    made = scaled(target_of(atoms, recipe.data, box, resolution), recipe.data)
+    # A cube with nothing else in it counts as empty.
+    return made.where(made > NOTHING, torch.zeros(())).numpy()
 
 
 def objection(recipe: PairRecipe, model: AtomicModel, resolution: float) -> str:
     """Why a recipe refuses an entry for what it is, or ""."""
-    low, high = recipe.resolutions
+    low, high = recipe.data.resolution
     if not low <= resolution <= high:
         return f"resolution {resolution:g} A is outside {low:g} to {high:g} A"
     kinds = model.atom_kinds

@@ -148,6 +148,16 @@ def scattering_weights(atomic_numbers: Tensor) -> Tensor:
     return weights
 
 
+def mass_weights(atomic_numbers: Tensor) -> Tensor:
+    """Masses of atoms (n,) on a scale where carbon is 6."""
+    import gemmi
+
+    weights = torch.zeros(atomic_numbers.shape, device=atomic_numbers.device)
+    for z in atomic_numbers.unique().tolist():
+        weights[atomic_numbers == z] = 6 * gemmi.Element(z).weight / gemmi.Element(6).weight
+    return weights
+
+
 def target_density(
     positions: Tensor, weights: Tensor, sigma: float, box: Box, low_pass: float = 0.0
 ) -> Tensor:
@@ -159,7 +169,9 @@ def target_density(
     Returns:
         float32 (z, y, x); 1 is the height of a lone carbon.
     """
-    narrow = 0.85 * sigma  # a 1 A grid holds that much without aliasing; the rest is done in Fourier space
+    # A 1 A grid holds that much without aliasing; the rest is done in Fourier space. It can't hold the papers'
+    # narrow ones without: they are drawn as their programs draw them, point by point.
+    narrow = 0.85 * sigma if sigma > 0.8 else sigma
     b_extra = 8 * math.pi**2 * (sigma**2 - narrow**2)
     grid = spread(positions, weights / 6.0, torch.full_like(positions[:, 0], narrow), box)
     s = box.frequencies

@@ -12,7 +12,7 @@ from . import ions, surroundings
 from .box import Box
 from .randomness import chance, choice, rotation
 from .settings import Settings
-from .structures import POLYMERS, Structure, join
+from .structures import POLYMERS, WATER, Structure, join
 
 
 def scene(
@@ -56,7 +56,8 @@ def middle_atom(s: Structure, settings: Settings, rng: Generator) -> int:
     if chance(settings.ligand_fraction, rng):
         polymer = _is_polymer(s.kinds)
         # One in a chain of its own would have no zone but itself.
-        small = (~polymer & torch.isin(s.chains, s.chains[polymer])).nonzero()[:, 0]
+        small = ~polymer & (s.kinds != WATER) & torch.isin(s.chains, s.chains[polymer])
+        small = small.nonzero()[:, 0]
         if len(small):
             return int(small[choice(len(small), rng)])
     return choice(len(s), rng)

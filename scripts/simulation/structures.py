@@ -1,11 +1,11 @@
-"""The structures that simulated experiments start from: packed into one small file, split by entry."""
+"""The structures that simulated experiments start from."""
 
 from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -15,16 +15,16 @@ from torch import Tensor
 
 from cryomap.atoms import KINDS, AtomicModel, read_model
 from cryomap.errors import InputError
-from cryomap.replacing import replacing
 
 from .side_chains import side_chains_of
 
+WATER = KINDS.index("water")
 POLYMERS = (KINDS.index("protein"), KINDS.index("nucleic"))
 
 
 @dataclass(frozen=True)
 class Structure:
-    """The heavy atoms of one entry, waters left out.
+    """The heavy atoms of one entry.
 
     Attributes:
         pdb_id: the entry.
@@ -35,6 +35,8 @@ class Structure:
         chains: int32 (n,), number of the chain.
         residues: int32 (n,), number of the residue.
         depths, charges: uint8 (n,), see `side_chains`.
+        cluster: which entries it is related to; "" if that isn't known.
+        relative_of: the maps, by name or EMDB id, whose proteins it is related to.
     """
 
     pdb_id: str
@@ -46,13 +48,15 @@ class Structure:
     residues: Tensor
     depths: Tensor
     charges: Tensor
+    cluster: str = ""
+    relative_of: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def columns(self) -> dict[str, Tensor]:
         """What is known of each atom, by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "pdb_id"}
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     def chosen(self, which: Tensor, device: torch.device | str = "cpu") -> Structure:
         """The atoms that a mask (n,) chooses, on a device."""
@@ -69,21 +73,44 @@ def join(parts: Sequence[Structure]) -> Structure:
 
 
 def read_structure(path: str | os.PathLike) -> Structure:
-    """One entry from a PDB or mmCIF file: first conformations, no hydrogens, no waters.
+    """One entry from a PDB or mmCIF file: first conformations, no hydrogens.
 
     Raises:
         InputError: not a model, or nothing left of it.
     """
-    model = first_conformations(read_model(path))
-    if not len(model):
+    model, _ = first_conformations(read_model(path), waters=True)
+    if (model.atom_kinds == "water").all():
         raise InputError(f"{path}: no heavy atoms besides water")
     return structure_of(model, Path(path).name.split(".")[0])
 
 
-def first_conformations(model: AtomicModel) -> AtomicModel:
-    """A model's heavy atoms without waters, of alternate conformations the first."""
-    keep = (model.atomic_numbers > 1) & (model.atom_kinds != "water") & (model.occupancies > 0)
-    return model.subset(keep & np.isin(model.alt_locs, ["", "A", "1"]))
+def first_conformations(model: AtomicModel, waters: bool) -> tuple[AtomicModel, AtomicModel]:
+    """A model's heavy atoms, of alternate conformations the first, with or without waters; and the other ones."""
+    heavy = model.atomic_numbers > 1
+    shown = heavy & (model.occupancies > 0) & _is_first(model)
+    if not waters:
+        shown &= model.atom_kinds != "water"
+    return model.subset(shown), model.subset(heavy & ~shown)
+
+
+def _is_first(model: AtomicModel) -> np.ndarray:
+    """Mask (n,) of the atoms without alternates, and of each alternate's first: A, or B where there is no A.
+
+    Where residues alternate (a serine A, a threonine B), the first residue's atoms alone.
+    """
+    first = model.alt_locs == ""
+    chosen: dict[tuple, int] = {}
+    residue_of: dict[tuple, tuple[str, str]] = {}
+    for i in np.flatnonzero(~first):
+        residue = model.residues[model.residue_indices[i]]
+        place = (residue.chain_id, residue.number, residue.insertion_code)
+        name = (str(model.alt_locs[i]), residue.name)
+        residue_of[place] = min(residue_of.get(place, name), name)
+        atom = (*place, residue.name, str(model.atom_names[i]))
+        if atom not in chosen or model.alt_locs[i] < model.alt_locs[chosen[atom]]:
+            chosen[atom] = int(i)
+    first[[i for atom, i in chosen.items() if residue_of[atom[:3]][1] == atom[3]]] = True
+    return first
 
 
 def structure_of(model: AtomicModel, pdb_id: str) -> Structure:
@@ -108,81 +135,17 @@ def structure_of(model: AtomicModel, pdb_id: str) -> Structure:
     )
 
 
-def pack(structures: list[Structure], path: str | os.PathLike) -> None:
-    """Write structures into one compressed file; positions to 0.01 A, about the centre of each."""
-    lengths = np.array([len(s) for s in structures])
-    centred = [((s.positions - s.positions.mean(0)) * 100).round().short() for s in structures]
-    columns = {
-        "positions": torch.cat(centred),
-        "atomic_numbers": torch.cat([s.atomic_numbers for s in structures]),
-        "b_ranks": torch.cat([(s.b_ranks * 255).byte() for s in structures]),
-        "kinds": torch.cat([s.kinds for s in structures]),
-        "chains": torch.cat([s.chains.short() for s in structures]),
-        "residues": torch.cat([s.residues for s in structures]),
-        "depths": torch.cat([s.depths for s in structures]),
-        "charges": torch.cat([s.charges for s in structures]),
-    }
-    arrays = {key: value.numpy() for key, value in columns.items()}
-    with replacing(Path(path)) as temporary, open(temporary, "wb") as out:
-        np.savez_compressed(out, lengths=lengths, pdb_ids=np.array([s.pdb_id for s in structures]), **arrays)
-
-
-def unpack(path: str | os.PathLike) -> list[Structure]:
-    """Read what `pack` wrote.
-
-    Raises:
-        InputError: no such file, or not a pack.
-    """
-    try:
-        with np.load(path) as file:
-            data = {key: file[key] for key in file.files}
-        ends = np.cumsum(data["lengths"])
-        slices = [slice(end - n, end) for n, end in zip(data["lengths"], ends, strict=True)]
-        return [
-            Structure(
-                str(pdb_id),
-                torch.from_numpy(data["positions"][part].astype(np.float32) / 100),
-                torch.from_numpy(data["atomic_numbers"][part]),
-                torch.from_numpy(data["b_ranks"][part].astype(np.float32) / 255),
-                torch.from_numpy(data["kinds"][part]),
-                torch.from_numpy(data["chains"][part].astype(np.int32)),
-                torch.from_numpy(data["residues"][part]),
-                torch.from_numpy(data["depths"][part]),
-                torch.from_numpy(data["charges"][part]),
-            )
-            for pdb_id, part in zip(data["pdb_ids"], slices, strict=True)
-        ]
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a pack of structures, or an old one; pack them again ({error})"
-        ) from None
-
-
-def pack_folder(folder: str | os.PathLike, path: str | os.PathLike) -> list[str]:
-    """Pack every structure of a folder; returns a line for each file that had to be left out."""
-    structures, left_out = [], []
-    for file in sorted(Path(folder).iterdir()):
-        if not any(end in file.name for end in (".pdb", ".cif", ".ent")):
-            continue
-        try:
-            structure = read_structure(file)
-            if float(structure.positions.sub(structure.positions.mean(0)).abs().max()) > 320:
-                raise InputError(f"{file}: wider than 640 A")
-            structures.append(structure)
-        except InputError as error:
-            left_out.append(str(error))
-    if not structures:
-        raise InputError(f"{folder}: no structures (.pdb, .cif, .ent, plain or .gz)")
-    pack(structures, path)
-    return left_out
-
-
-def is_held_out(pdb_id: str, share: float = 0.08) -> bool:
-    """Whether an entry is one of the share never trained on; by a hash of its id, so that it never changes."""
-    return zlib.crc32(pdb_id.lower().encode()) % 1000 < 1000 * share
-
-
 def split(structures: list[Structure], validation: float = 0.08) -> tuple[list[Structure], list[Structure]]:
-    """Training and validation entries."""
-    training = [s for s in structures if not is_held_out(s.pdb_id, validation)]
-    return training, [s for s in structures if is_held_out(s.pdb_id, validation)]
+    """Training and validation entries; related ones are on one side."""
+    training = [s for s in structures if not is_held_out(s.cluster or s.pdb_id, validation)]
+    return training, [s for s in structures if is_held_out(s.cluster or s.pdb_id, validation)]
+
+
+def is_held_out(name: str, share: float = 0.08) -> bool:
+    """Whether an entry or a cluster is one of the share never trained on; by a hash, so that it never changes."""
+    return zlib.crc32(name.lower().encode()) % 1000 < 1000 * share
+
+
+def is_related(structure: Structure, maps: Collection[str]) -> bool:
+    """Whether a structure is related to one of the maps, which have these names or EMDB ids."""
+    return not set(maps).isdisjoint(structure.relative_of)

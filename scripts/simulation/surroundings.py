@@ -24,11 +24,16 @@ def beside(positions: Tensor, neighbour: Tensor, rng: Generator) -> Tensor:
     return moved + u * gap
 
 
-def near(positions: Tensor, distance: float, box: Box) -> Tensor:
+def near(positions: Tensor, distance: float, box: Box, periodic: bool = True) -> Tensor:
     """Boolean (z, y, x): voxels within `distance` (A) of an atom, as a zone mask cuts them out.
 
-    Atoms are rounded to voxels; the ball's volume is right, its surface to half a voxel. The box is periodic.
+    Atoms are rounded to voxels; the ball's volume is right, its surface to half a voxel. In a periodic box what is
+    near one face's atoms comes round to the other's.
     """
+    if not periodic:
+        edge = int(distance) + 2
+        wide = Box(tuple(n + 2 * edge for n in box.shape), box.device)
+        return near(positions + edge, distance, wide)[tuple(slice(edge, edge + n) for n in box.shape)]
     size = torch.tensor(box.shape, device=positions.device)
     index = positions.round().long()
     index = index[((index >= 0) & (index < size)).all(dim=1)]

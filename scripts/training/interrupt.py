@@ -10,7 +10,10 @@ from threading import Event
 
 @contextmanager
 def stop_request() -> Iterator[Event]:
-    """An event that SIGTERM (a scheduler's time limit) or Ctrl-C sets; a second Ctrl-C interrupts as ever."""
+    """An event that SIGTERM (a scheduler's time limit) or Ctrl-C sets; a second Ctrl-C interrupts as ever.
+
+    A second SIGTERM changes nothing: wind up inside the block, so that it doesn't come between.
+    """
     asked = Event()
 
     def ask(number: int, _frame: object) -> None:

@@ -1,4 +1,7 @@
-"""What training minimises."""
+"""What training minimises. Every loss is a mean over cubes, so that a batch may be worked off in parts.
+
+`known` says where the target is known: 1, or 0 where a voxel doesn't count; the shape of the target.
+"""
 
 from __future__ import annotations
 
@@ -7,50 +10,43 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def sum_of_squares(output: Tensor, target: Tensor) -> Tensor:
+def sum_of_squares(output: Tensor, target: Tensor, known: Tensor) -> Tensor:
     """SuperEM equation 3: squared error summed over a cube; the mean of the cubes."""
-    return ((output - target) ** 2).flatten(1).sum(dim=1).mean()
+    return (known * (output - target) ** 2).flatten(1).sum(dim=1).mean()
 
 
-def mean_square(output: Tensor, target: Tensor) -> Tensor:
+def mean_square(output: Tensor, target: Tensor, known: Tensor) -> Tensor:
     """Mean squared error. Its minimum is the mean of what the density could be, where it is uncertain."""
-    return functional.mse_loss(output, target)
+    return (known * (output - target) ** 2).mean()
 
 
-def smooth_l1(output: Tensor, target: Tensor) -> Tensor:
+def smooth_l1(output: Tensor, target: Tensor, known: Tensor) -> Tensor:
     """CryoSAMU equation 7."""
-    return functional.smooth_l1_loss(output, target)
+    return (known * functional.smooth_l1_loss(output, target, reduction="none")).mean()
 
 
 CONTENT = {"sum_of_squares": sum_of_squares, "mean_square": mean_square, "smooth_l1": smooth_l1}
 
 
-def correlation_loss(output: Tensor, target: Tensor, enough: float = 0.02) -> Tensor:
-    """1 - Pearson correlation of each cube, mean over cubes; cubes with hardly any target don't count.
+def correlation_loss(output: Tensor, target: Tensor, known: Tensor, enough: float = 0.02) -> Tensor:
+    """1 - Pearson correlation of each cube, mean over cubes; 0 for cubes with hardly any target.
 
     Args:
         output: (n, 1, z, y, x).
-        target: the same shape.
+        target, known: the same shape.
         enough: standard deviation of the target from which a cube counts.
     """
-    return _loss_of_correlation(output, target, torch.ones_like(target), enough)
-
-
-def inner_correlation_loss(
-    output: Tensor, target: Tensor, level: float = 0.03, enough: float = 0.02
-) -> Tensor:
-    """The same over the voxels where the target is above `level`: CC_mask, which a right outline alone won't raise."""
-    return _loss_of_correlation(output, target, (target > level).to(target.dtype), enough)
-
-
-def _loss_of_correlation(output: Tensor, target: Tensor, weight: Tensor, enough: float) -> Tensor:
-    a, b, w = output.flatten(1), target.flatten(1), weight.flatten(1)
+    a, b, w = output.flatten(1), target.flatten(1), known.flatten(1)
     w = w / w.sum(dim=1, keepdim=True).clamp(min=1)
     a, b = (v - (w * v).sum(dim=1, keepdim=True) for v in (a, b))
     covariance, *variances = ((w * u * v).sum(dim=1) for u, v in ((a, b), (a, a), (b, b)))
     correlation = covariance / (variances[0] * variances[1] + 1e-8).sqrt()
-    counts = (variances[1] > enough**2).float()
-    return ((1 - correlation) * counts).sum() / counts.sum().clamp(min=1)
+    return ((1 - correlation) * (variances[1] > enough**2)).mean()
+
+
+def inner_correlation_loss(output: Tensor, target: Tensor, known: Tensor, level: float = 0.03) -> Tensor:
+    """The same over the voxels where the target is above `level`: CC_mask, which a right outline alone won't raise."""
+    return correlation_loss(output, target, known * (target > level))
 
 
 def adversarial_loss(logits: Tensor) -> Tensor:

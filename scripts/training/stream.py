@@ -1,18 +1,30 @@
-"""The endless stream of simulated cubes: the i-th item is the same in every run with the same seed."""
+"""Endless streams of cubes: the i-th item is the same in every run with the same seed, however often it stopped.
+
+An item is a group of cubes: (observed, target, known), each (n, 1, cube, cube, cube), and, where structures have
+embeddings, the embedding (n, 800, 512).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset, Sampler
 
+from pairs.embeddings import Embeddings
 from simulation.experiment import Experiment, simulate
 from simulation.randomness import chance, choice
 from simulation.settings import Settings
 from simulation.structures import Structure
+
+Item = tuple[Tensor, ...]
+
+
+def of_item(seed: int, index: int) -> Generator:
+    """The random numbers of the i-th item."""
+    return Generator().manual_seed(seed * 1_000_003 + index)
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,7 @@ class SimulatedCubes(Dataset):
         seed: with i, fixes the experiment.
         empty: share of the cubes cut anywhere, solvent and all; the others are centred on density.
         device: where to simulate.
+        embeddings: of the structures, by PDB id.
     """
 
     structures: Sequence[Structure]
@@ -36,16 +49,21 @@ class SimulatedCubes(Dataset):
     seed: int = 0
     empty: float = 0.15
     device: str = "cpu"
+    embeddings: Embeddings | None = None
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """(observed, target), both (per_box, 1, cube, cube, cube)."""
-        rng = Generator().manual_seed(self.seed * 1_000_003 + index)
+    def __getitem__(self, index: int) -> Item:
+        """Item `index`."""
+        rng = of_item(self.seed, index)
         experiment = simulate(self.structures, self.settings, rng, self.device)
         corners = [self._corner(experiment, rng) for _ in range(self.per_box)]
-        return tuple(
-            torch.stack([_cut(volume, corner, self.cube) for corner in corners])[:, None]
+        observed, target = (
+            torch.stack([cut(volume, corner, self.cube) for corner in corners])[:, None]
             for volume in (experiment.observed, experiment.target)
         )
+        item = (observed, target, torch.ones_like(target))
+        if self.embeddings is None:
+            return item
+        return *item, self.embeddings[experiment.atoms.pdb_id].expand(self.per_box, -1, -1)
 
     def _corner(self, experiment: Experiment, rng: Generator) -> list[int]:
         room = torch.tensor(experiment.target.shape) - self.cube
@@ -58,51 +76,77 @@ class SimulatedCubes(Dataset):
         return corner.clamp(min=0).minimum(room).tolist()
 
 
-def _cut(volume: Tensor, corner: list[int], cube: int) -> Tensor:
+def cut(volume: Tensor, corner: Sequence[int], cube: int) -> Tensor:
+    """A cube of a volume (z, y, x)."""
     z, y, x = corner
     return volume[z : z + cube, y : y + cube, x : x + cube]
 
 
 @dataclass(frozen=True)
-class Consecutive(Sampler):
-    """Items in order, each process of several taking its own part of every batch.
+class Mixed(Dataset):
+    """Item i is of a feed drawn by its share.
 
     Attributes:
-        start: first batch, so that a resumed run goes on where it stopped.
-        batches: how many batches.
-        batch: items of a batch over all processes, a multiple of `world`.
+        feeds: streams, by name.
+        shares: of each name; their sum is 1.
+        seed: with i, fixes which.
+    """
+
+    feeds: Mapping[str, Dataset]
+    shares: Mapping[str, float]
+    seed: int = 0
+
+    def name_of(self, index: int) -> str:
+        """The feed of item `index`."""
+        weights = torch.tensor([self.shares[name] for name in self.feeds], dtype=torch.float64)
+        # Not the numbers that the feed itself draws.
+        drawn = torch.multinomial(weights, 1, generator=of_item(self.seed + 77_777, index))
+        return list(self.feeds)[int(drawn)]
+
+    def __getitem__(self, index: int) -> Item:
+        """Item `index`."""
+        return self.feeds[self.name_of(index)][index]
+
+
+@dataclass(frozen=True)
+class Batches(Sampler):
+    """Item numbers, in lists of as many as a device takes at a time; each process has its own part of every step.
+
+    Attributes:
+        start: first step, so that a resumed run goes on where it stopped.
+        steps: how many steps.
+        items: of a step, over all processes; at least one for each.
+        at_once: items of a list, at most.
         rank, world: this process, and how many there are.
-        length: items there are, shuffled anew in each epoch; None for an endless stream.
-        seed: fixes the shuffling.
     """
 
     start: int
-    batches: int
-    batch: int
+    steps: int
+    items: int
+    at_once: int
     rank: int = 0
     world: int = 1
-    length: int | None = None
-    seed: int = 0
 
-    def __iter__(self) -> Iterator[int]:
-        """Item numbers."""
-        share = self.batch // self.world
-        epoch, order = -1, []
-        for b in range(self.start, self.start + self.batches):
-            for i in range(share):
-                item = b * self.batch + self.rank * share + i
-                if self.length is not None:
-                    if item // self.length != epoch:
-                        epoch = item // self.length
-                        rng = Generator().manual_seed(self.seed * 1_000_003 + epoch)
-                        order = torch.randperm(self.length, generator=rng).tolist()
-                    item = order[item % self.length]
-                yield item
+    @property
+    def own(self) -> range:
+        """This process' items of a step, of all of them."""
+        return range(self.items * self.rank // self.world, self.items * (self.rank + 1) // self.world)
+
+    @property
+    def per_step(self) -> int:
+        """Lists of a step."""
+        return -(-len(self.own) // self.at_once)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Lists of item numbers."""
+        for step in range(self.start, self.start + self.steps):
+            for first in range(0, len(self.own), self.at_once):
+                yield [step * self.items + i for i in self.own[first : first + self.at_once]]
 
     def __len__(self) -> int:
-        return self.batches * (self.batch // self.world)
+        return self.steps * self.per_step
 
 
-def join(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Items of (cubes, 1, n, n, n) to one batch."""
+def join(items: list[Item]) -> Item:
+    """Items to one batch."""
     return tuple(torch.cat(column) for column in zip(*items, strict=True))

@@ -33,7 +33,7 @@ class Complex:
     """A complex as it lies in its box; voxels of 1 A, first voxel at 0.
 
     Attributes:
-        model: heavy atoms without water, first conformations.
+        model: heavy atoms, first conformations; waters where the map may show them.
         shape: of the box (z, y, x).
         b_factors: (n,) of the simulated experiment, A^2.
         transfer: factor of the signal's Fourier coefficients, `rfftn` layout.
@@ -58,9 +58,11 @@ class Complex:
         return Box(self.shape)
 
 
-def read_complex(path: str | os.PathLike, rng: Generator) -> tuple[AtomicModel, tuple[int, int, int]]:
-    """The heavy atoms of an entry without water, turned at random and centred in a box."""
-    model = first_conformations(read_model(path))
+def read_complex(
+    path: str | os.PathLike, rng: Generator, waters: bool = False
+) -> tuple[AtomicModel, tuple[int, int, int]]:
+    """The heavy atoms of an entry, turned at random and centred in a box."""
+    model, _ = first_conformations(read_model(path), waters)
     positions = model.positions @ rotation(rng).numpy().T.astype(float)
     low, high = positions.min(axis=0) - MARGIN, positions.max(axis=0) + MARGIN
     size = (np.ceil((high - low) / 4) * 4).astype(int)
@@ -69,7 +71,7 @@ def read_complex(path: str | os.PathLike, rng: Generator) -> tuple[AtomicModel, 
 
 def simulate(path: str | os.PathLike, resolution: float, rng: Generator) -> Complex:
     """An input map of a complex, by the steps of the training maps but for those `LEFT_OUT`."""
-    model, shape = read_complex(path, rng)
+    model, shape = read_complex(path, rng, resolution <= SETTINGS.waters_until)
     name = Path(path).name.split(".")[0]
     atoms = replace(structure_of(model, name), positions=_zyx(model))
     m = Making(atoms, Box(shape), resolution, story=(name, f"{resolution:.1f} A"))

@@ -21,14 +21,14 @@ from simulation.atoms_to_density import (
     target_density,
 )
 from simulation.box import Box
-from simulation.experiment import simulate, target_of
+from simulation.experiment import scaled, simulate, target_of
 from simulation.randomness import rotation
 from simulation.scene import middle_atom, zone_of
-from simulation.settings import Settings
-from simulation.structures import POLYMERS
-from training.stream import Consecutive, SimulatedCubes
+from simulation.settings import Settings, settings_of
+from simulation.structures import POLYMERS, WATER, join
+from training.stream import Mixed, SimulatedCubes
 
-BOX = Box((48, 48, 48))
+BOX, BOX_64 = Box((48, 48, 48)), Box((64, 64, 64))
 S = BOX.frequencies
 
 
@@ -113,7 +113,7 @@ def test_target_can_weigh_atoms_as_electrons_see_them():
     assert weights[5:].tolist() == [12, 30]
     oxygen = replace(made_structure(), atomic_numbers=torch.full((len(made_structure()),), 8).byte())
     by_number, by_scattering = (
-        target_of(oxygen, Settings(target_weights=name), BOX) for name in ("number", "scattering")
+        target_of(oxygen, Settings(target_weights=name), BOX, 4.0) for name in ("number", "scattering")
     )
     assert torch.allclose(by_scattering, by_number * weights[2] / 8, atol=1e-5) and float(by_number.max()) > 1
 
@@ -261,8 +261,8 @@ def test_settings_with_two_ends_go_evenly_from_the_finest_to_the_coarsest_resolu
 
 def test_cubes_are_the_same_whatever_the_run():
     cubes = SimulatedCubes([made_structure()], Settings(box=48), 24, per_box=3, seed=4)
-    observed, target = cubes[7]
-    assert observed.shape == target.shape == (3, 1, 24, 24, 24)
+    observed, target, known = cubes[7]
+    assert observed.shape == target.shape == (3, 1, 24, 24, 24) and known.min() == 1
     assert torch.equal(cubes[7][0], observed) and not torch.equal(cubes[8][0], observed)
 
 
@@ -294,9 +294,66 @@ def test_coarse_voxels_hold_nothing_beyond_their_frequency():
     assert 2 < cropped < 10
 
 
-def test_order_resumes_shuffles_and_is_shared_out():
-    whole = list(Consecutive(0, 6, 4, length=10, seed=1))
-    assert sorted(whole[:10]) == list(range(10)) and whole[:10] != whole[10:20]
-    assert list(Consecutive(3, 3, 4, length=10, seed=1)) == whole[12:]
-    parts = [list(Consecutive(0, 6, 4, rank, 2, 10, 1)) for rank in (0, 1)]
-    assert [i for b in range(6) for part in parts for i in part[2 * b : 2 * b + 2]] == whole
+def test_feeds_are_mixed_by_their_shares_the_same_way_each_time():
+    class Names(dict):
+        def __getitem__(self, index):
+            return self.name, index
+
+    feeds = {}
+    for name in ("simulated", "real"):
+        feeds[name] = Names()
+        feeds[name].name = name
+    mixed = Mixed(feeds, {"simulated": 0.25, "real": 0.75}, seed=3)
+    drawn = [mixed[i] for i in range(400)]
+    assert [index for _, index in drawn] == list(range(400))
+    assert sum(name == "real" for name, _ in drawn) / 400 == pytest.approx(0.75, abs=0.07)
+    assert drawn[100:120] == [mixed[i] for i in range(100, 120)]
+
+
+def waters():
+    """A structure with as many waters beside it as it has atoms."""
+    s = made_structure(200)
+    water = replace(
+        s, positions=s.positions + torch.tensor([0, 12.0, 0]), kinds=torch.full_like(s.kinds, WATER)
+    )
+    return join([s, replace(water, atomic_numbers=torch.full_like(s.atomic_numbers, 8))])
+
+
+def test_waters_are_shown_in_good_maps_alone():
+    """Against the same experiments of a structure whose waters are called ligands."""
+    kept = {"box": 64, "neighbour": 0, "zone": 0, "ions": 0, "target_scale": 40.0}
+    for resolution, seen in ((2.5, True), (3.2, False)):
+        settings = Settings(resolution=(resolution, resolution), **kept)
+        e = simulate([waters()], settings, torch.Generator().manual_seed(4))
+        assert bool((e.atoms.kinds == WATER).any()) == seen
+        voxels = e.atoms.positions[e.atoms.kinds == WATER] if seen else None
+        if seen:
+            inside = BOX_64.holds(voxels, -2)
+            z, y, x = voxels[inside].round().long().T
+            assert float(e.target[z, y, x].mean()) > 0.01
+
+
+def test_boxes_never_lie_about_waters_for_their_own_sake():
+    s, rng = waters(), torch.Generator().manual_seed(1)
+    s = replace(s, chains=s.chains % 2)
+    drawn = [int(s.kinds[middle_atom(s, Settings(ligand_fraction=1.0), rng)]) for _ in range(30)]
+    assert WATER not in drawn
+
+
+def test_papers_targets_are_as_wide_as_their_programs_make_them():
+    """pdb2vol at R: exp(-1.5 r^2 / (R / 2)^2), R by SuperEM's rule; TEMPy: sigma .356 x 2 A."""
+    superem, cryosamu = settings_of("superem"), settings_of("cryosamu")
+    for resolution, r in ((3.0, 1.8), (3.5, 1.8), (3.6, 3.0), (6.0, 3.0)):
+        assert superem.sigma_at(resolution) == pytest.approx((r / 2) / 3**0.5)
+    assert cryosamu.sigma_at(5.0) == pytest.approx(0.356 * 2, abs=1e-3)
+    atom = replace(
+        made_structure(),
+        positions=torch.tensor([[24.0, 24.0, 24.0]]),
+        atomic_numbers=torch.tensor([16]).byte(),
+    )
+    for settings, resolution in ((superem, 3.0), (superem, 5.0), (cryosamu, 5.0)):
+        sigma = settings.sigma_at(resolution)
+        out = target_of(atom, settings, BOX, resolution)
+        ratio = float(out[24, 24, 25] / out[24, 24, 24])
+        assert ratio == pytest.approx(math.exp(-0.5 / sigma**2), rel=0.05)
+        assert float(scaled(out, settings).max()) == 1

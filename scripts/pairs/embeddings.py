@@ -1,0 +1,40 @@
+"""A folder of structural embeddings, NAME.npy, as scripts/embed_structures.py makes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cryomap.errors import InputError
+
+
+class Embeddings:
+    """float32 (800, 512) by name; read when asked for, then kept.
+
+    Args:
+        folder: of NAME.npy.
+        names: that will be asked for.
+
+    Raises:
+        InputError: one of them has no embedding there.
+    """
+
+    def __init__(self, folder: str | os.PathLike, names: Iterable[str]):
+        self.folder, self._open = Path(folder), {}
+        missing = [n for n in dict.fromkeys(names) if not (self.folder / f"{n}.npy").is_file()]
+        if missing:
+            raise InputError(
+                f"{self.folder}: no embedding of {', '.join(missing[:5])}; run embed_structures.py"
+            )
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        if name not in self._open:
+            self._open[name] = torch.from_numpy(np.load(self.folder / f"{name}.npy"))
+        return self._open[name]
+
+    def __getstate__(self) -> dict:
+        return {**vars(self), "_open": {}}

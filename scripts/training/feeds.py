@@ -1,0 +1,227 @@
+"""Where the cubes of a run come from: simulated experiments, real maps, or both, mixed by the recipe's shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch import Generator
+from torch.utils.data import DataLoader, Dataset
+
+from cryomap.errors import InputError
+from pairs.datasets import PairCubes
+from pairs.embeddings import Embeddings
+from pairs.entries import Entry, read_list
+from pairs.files import INDEX
+from simulation.packs import unpack
+from simulation.structures import is_related, split
+
+from .folds import chains_of, held_out, write_folds
+from .interrupt import leave_stopping_to_the_trainer
+from .prepared_cubes import PreparedCubes
+from .real_cubes import RealCubes
+from .real_maps import as_experiment
+from .real_pairs import RealPair, real_pair, real_pairs
+from .recipe import Optimisation, Recipe
+from .stream import Batches, Mixed, SimulatedCubes, join
+from .validation import Validated, fixed_experiments, of_experiments, of_pairs
+
+VALIDATION_MAPS = 10
+VALIDATION_CUBES = 40
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run is given.
+
+    Attributes:
+        structures: .npz of pack_structures.py.
+        pairs: folder of prepare_pairs.py, or a table of maps and models.
+        embeddings: folder of embed_structures.py.
+        real_maps: table of real maps to validate on, never to train on.
+        folds, fold: of the table's specimens, so many parts, and which one is held out.
+    """
+
+    structures: Path | None = None
+    pairs: Path | None = None
+    embeddings: Path | None = None
+    real_maps: Path | None = None
+    folds: int = 0
+    fold: int = 0
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a run trains and validates on.
+
+    Attributes:
+        stream: of items, see `stream`.
+        optimise: with the number of steps.
+        validation: maps to validate on, in named groups.
+        facts: for the card.
+    """
+
+    stream: Dataset
+    optimise: Optimisation
+    validation: dict[str, list[Validated]]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str = "cpu") -> Feed:
+    """Read what the recipe and the command line ask for.
+
+    Args:
+        recipe: of the run.
+        given: files.
+        out: where the folds are told, in folds.json.
+        seed: fixes the cubes.
+        device: where to simulate.
+
+    Raises:
+        InputError: something is missing, or can't be used.
+    """
+    shares = _shares(recipe, given)
+    tested = [e for e in read_list(given.real_maps) if e.model_file] if given.real_maps else []
+    o, feeds, validation, facts = recipe.optimise, {}, {}, {"data": dict(shares)}
+    if "real" in shares and recipe.real:
+        entries, apart = _entries(given, out)
+        tested_names = {e.name for e in tested}
+        entries = [e for e in entries if e.name not in tested_names]
+        used = [e for e in entries if _is_within(e, recipe)]
+        if not used:
+            raise InputError(f"{given.pairs}: no map of a resolution that the recipe takes")
+        embeddings = _embeddings(given, [e.name for e in used])
+        pairs = real_pairs(used, recipe.data)
+        feeds["real"] = RealCubes(
+            pairs, recipe.data, recipe.real, recipe.cube, o.cubes_per_box, seed, embeddings
+        )
+        if apart:
+            validation["held out"] = [
+                _of_pair(real_pair(e, recipe.data)) for e in apart if _is_within(e, recipe)
+            ]
+        facts["maps"] = {p.name: round(p.weight, 1) for p in pairs}
+        tested = [*tested, *apart]
+    elif "real" in shares:
+        if given.pairs.is_file():
+            raise InputError(
+                f"{given.pairs}: the recipe takes prepared cubes; make them with scripts/prepare_pairs.py "
+                f"{recipe.method} --list {given.pairs}, and give that folder"
+            )
+        cubes = PairCubes(given.pairs, "train")
+        embeddings = _embeddings(given, cubes.entries)
+        feeds["real"] = PreparedCubes(cubes, o.cubes_per_box, seed, recipe.augment_pairs, embeddings)
+        if o.epochs and len(shares) == 1:
+            o = o.for_cubes(len(cubes))
+        facts["cubes"] = len(cubes)
+        if (own := PairCubes.of_split(given.pairs, "validation")) is not None:
+            validation["pairs"] = of_pairs(own, VALIDATION_CUBES)
+    if given.structures:
+        training, kept_back = split(unpack(given.structures))
+        names = {part for e in tested for part in (e.name, e.emdb_id) if part}
+        training = [s for s in training if not is_related(s, names)]
+        if "simulated" in shares:
+            embeddings = _embeddings(given, [s.pdb_id for s in training])
+            feeds["simulated"] = SimulatedCubes(
+                training,
+                recipe.data,
+                recipe.cube,
+                o.cubes_per_box,
+                seed,
+                device=device,
+                embeddings=embeddings,
+            )
+            facts["structures"] = len(training)
+        made = fixed_experiments(kept_back or training, recipe.data, VALIDATION_MAPS)
+        validation["simulated"] = of_experiments(made)
+    if given.real_maps:
+        entries = [e for e in read_list(given.real_maps) if e.model_file]
+        validation["real"] = of_experiments([as_experiment(e, recipe.data) for e in entries])
+    stream = next(iter(feeds.values())) if len(feeds) == 1 else Mixed(feeds, shares, seed)
+    return Feed(stream, o, validation, facts)
+
+
+def _shares(recipe: Recipe, given: Inputs) -> dict[str, float]:
+    """Of each feed, as far as it isn't 0; their sum is 1."""
+    shares = recipe.shares or ({"real": 1.0} if given.pairs or recipe.real else {"simulated": 1.0})
+    shares = {name: share / sum(shares.values()) for name, share in shares.items() if share}
+    for name, option, value in (
+        ("simulated", "structures", given.structures),
+        ("real", "pairs", given.pairs),
+    ):
+        if name in shares and not value:
+            raise InputError(f"the recipe trains on {name} cubes: give --{option}")
+    return shares
+
+
+def _entries(given: Inputs, out: Path) -> tuple[list[Entry], list[Entry]]:
+    """Entries to train on, and those held out: of a fold, or of the split "validation" where there are splits."""
+    table = given.pairs / INDEX if given.pairs.is_dir() else given.pairs
+    entries = [e for e in read_list(table) if e.model_file and e.map_file]
+    if given.folds:
+        fold_of = held_out(entries, chains_of(entries), given.folds)
+        if given.fold not in fold_of:
+            raise InputError(f"--fold {given.fold}: give 0 to {given.folds - 1}")
+        write_folds(out, fold_of)
+        apart = set(fold_of[given.fold])
+        return [e for e in entries if e.name not in apart], [e for e in entries if e.name in apart]
+    if all(e.split_given for e in entries):
+        return tuple([e for e in entries if e.split == name] for name in ("train", "validation"))
+    return entries, []
+
+
+def _is_within(entry: Entry, recipe: Recipe) -> bool:
+    low, high = recipe.data.resolution
+    low = 0 if recipe.real.poorer else low - recipe.real.finer
+    return low <= entry.resolution <= high + recipe.real.coarser
+
+
+def _embeddings(given: Inputs, names: Sequence[str]) -> Embeddings | None:
+    return Embeddings(given.embeddings, names) if given.embeddings else None
+
+
+def _of_pair(pair: RealPair) -> Validated:
+    return Validated(pair.observed, pair.target, pair.known)
+
+
+def loader(
+    fabric: Fabric, feed: Feed, start: int, steps: int, seed: int, workers: int, per_device: int = 0
+) -> tuple[DataLoader, int]:
+    """Batches of the steps `start` to `start + steps`, the same ones however often the run was interrupted.
+
+    Args:
+        fabric: of the run.
+        feed: what to train on.
+        start, steps: which.
+        seed: of the loader's own.
+        workers: processes that make the cubes.
+        per_device: cubes that a device takes at a time; 0: as the recipe has it.
+
+    Returns:
+        The loader, and how many batches of it make a step.
+
+    Raises:
+        InputError: more processes than there are boxes in a step.
+    """
+    o = feed.optimise
+    if o.boxes < fabric.world_size:
+        raise InputError(
+            f"a step's {o.batch} cubes from {o.boxes} boxes can't be shared by {fabric.world_size} processes: start "
+            f"{o.boxes} or fewer, or raise the recipe's batch"
+        )
+    at_once = max(1, (per_device or o.per_device or o.batch) // o.cubes_per_box)
+    order = Batches(start, steps, o.boxes, at_once, fabric.global_rank, fabric.world_size)
+    made = DataLoader(
+        feed.stream,
+        batch_sampler=order,
+        num_workers=workers,
+        worker_init_fn=leave_stopping_to_the_trainer,
+        collate_fn=join,
+        # Its own generator: drawing from the global one would make a resumed run differ.
+        generator=Generator().manual_seed(seed),
+        persistent_workers=workers > 0,
+        prefetch_factor=8 if workers else None,
+    )
+    return fabric.setup_dataloaders(made, use_distributed_sampler=False), order.per_step
