@@ -12,7 +12,7 @@ from threading import Event
 def stop_request() -> Iterator[Event]:
     """An event that SIGTERM (a scheduler's time limit) or Ctrl-C sets; a second Ctrl-C interrupts as ever.
 
-    A second SIGTERM changes nothing: wind up inside the block, so that it doesn't come between.
+    A second SIGTERM changes nothing, neither in the block, where the run is to wind up, nor after it.
     """
     asked = Event()
 
@@ -25,6 +25,8 @@ def stop_request() -> Iterator[Event]:
     try:
         yield asked
     finally:
+        if asked.is_set():
+            before[signal.SIGTERM] = signal.SIG_IGN
         for number, handler in before.items():
             signal.signal(number, handler)
 
