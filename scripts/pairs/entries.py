@@ -29,7 +29,7 @@ class Entry:
         split: one of `SPLITS`.
         map_file: a file here, or "": from EMDB.
         model_file: a file here, or "": from the PDB.
-        specimen: what was looked at, where there may be several maps of it; else the entry's name.
+        specimen: what the map is of, where several maps are of one thing; else its name.
         split_given: whether the list says so, and it wasn't drawn by the name.
         deposited: whether the model was built into the map, and not docked into it.
     """

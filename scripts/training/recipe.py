@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cryomap.enhancement.cubes import Tiling
 from cryomap.enhancement.normalize import NORMALIZATIONS
-from cryomap.enhancement.tiles import Tiling
 from cryomap.errors import InputError
 from cryomap.networks.card import METHODS, Card
 from cryomap.networks.checkpoint import build

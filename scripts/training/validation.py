@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from cryomap.enhancement.cubes import Tiling, place_evenly
 from cryomap.enhancement.device import choose_precision
-from cryomap.enhancement.tiles import Tiling, blend, even_starts, window
+from cryomap.enhancement.tiles import blend
 from cryomap.networks.attention import LinearSelfAttention
 from pairs.datasets import PairCubes
 from simulation.experiment import Experiment, simulate
@@ -112,12 +115,11 @@ def _whole(network: nn.Module, values: Tensor, device: torch.device | str) -> Te
 
 
 def _tiled(network: nn.Module, values: Tensor, tiling: Tiling, device: torch.device | str) -> Tensor:
-    starts = even_starts(tuple((0, n) for n in values.shape), tiling)
-
-    def predict(tiles):
+    def predict(tiles: np.ndarray) -> np.ndarray:
         return _run(network, torch.from_numpy(tiles)[:, None], device)[:, 0].numpy()
 
-    return torch.from_numpy(blend(values.numpy(), starts, window(tiling), predict, batch=8))
+    placed = place_evenly(values.numpy(), -math.inf, tiling)
+    return torch.from_numpy(blend(values.numpy(), placed, predict, batch=8))
 
 
 def _run(network: nn.Module, values: Tensor, device: torch.device | str) -> Tensor:
