@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import math
 import os
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from .replacing import replacing
 
 MOST_COMPRESSION = 1040  # what gzip can make of a byte; a map that promises more isn't all there
 LABEL = "ChimeraX-MapEnhance"  # a result of ours carries a label with it
+LEAST, MOST = 1e-6, 1e6  # of the largest value; beyond, a map is scaled
+WRITTEN = "cryomap"  # the label of what else we write
 
 
 @dataclass(frozen=True)
@@ -86,23 +89,39 @@ def _voxels(file: BufferedIOBase, header: Header) -> bytearray:
     return read_at_most(file, promised + max(0, header.extended) + SLACK)
 
 
-def require_writable(path: str | os.PathLike, keep: str | os.PathLike | None = None) -> None:
-    """Refuse an output before the work is done rather than after.
-
-    Args:
-        path: the file to be written.
-        keep: a file that must not be overwritten, the input say.
+def require_same_scale(mask: DensityMap, density: DensityMap) -> None:
+    """Refuse a mask that was made on a map's voxels, but whose header has another voxel size.
 
     Raises:
-        InputError: the folder is missing, the path is a folder, or it is the file to be kept.
+        InputError: it has the map's numbers of voxels and origin, and other steps.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: a folder; give the name of a file to write")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
-    if keep is not None and path.exists() and Path(keep).exists() and path.samefile(keep):
-        raise InputError(f"{path}: is the input; give another name for the output")
+    one, other = mask.grid, density.grid
+    same_start = np.allclose(one.origin, other.origin, atol=0.5 * min(other.step)) or not np.any(one.origin)
+    if one.shape == other.shape and same_start and not np.allclose(one.step, other.step, rtol=0.01):
+        own, right = (" x ".join(f"{s:g}" for s in grid.step) for grid in (one, other))
+        raise InputError(
+            f"{mask.name}: has the voxels of {density.name}, but {own} A instead of {right} A for their size;"
+            " correct its header"
+        )
+
+
+def in_range(density: DensityMap) -> tuple[DensityMap, float]:
+    """The map with values whose powers float32 can hold, and the power of two that it was divided by for that."""
+    high = float(np.abs(density.values).max())
+    if LEAST < high < MOST or not 0 < high < np.inf:
+        return density, 1.0
+    unit = 2.0 ** math.floor(math.log2(high))
+    return replace(density, values=(density.values / np.float32(unit)).astype(np.float32)), unit
+
+
+def is_ours(path: str | os.PathLike) -> bool:
+    """Whether a file is a map that this package wrote, or the nothing that is left of one."""
+    try:
+        with content(path, "map") as file:
+            first = file.read(HEADER_BYTES)
+            return not first or any(t == WRITTEN or LABEL in t for t in parse_header(first).labels)
+    except InputError:
+        return False
 
 
 def write_map(density: DensityMap, path: str | os.PathLike) -> None:
@@ -115,14 +134,13 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
         InputError: the folder is missing or can't be written, or the disk is full; nothing is left behind.
     """
     path = Path(path)
-    require_writable(path)
     values = np.ascontiguousarray(density.values, "<f4")
     with (
         replacing(path) as temporary,
         open(temporary, "wb") as plain,
         _packer(plain, path.suffix.lower()) as out,
     ):
-        out.write(header_bytes(values, density.grid, density.labels or ("cryomap",)))
+        out.write(header_bytes(values, density.grid, density.labels or (WRITTEN,)))
         out.write(values.data.cast("B"))
 
 

@@ -63,13 +63,15 @@ class Grid:
         """The orthogonal grid of equal `step` (A) that covers the same box, in the same rotated frame.
 
         Its origin is a whole number of steps, at or up to a step before the box's corner, so that NSTART can say
-        it; of a rotated grid, which NSTART can't place, it's the corner itself.
+        it. It's the corner itself of a rotated grid, which NSTART can't place, and where the steps stay the same:
+        there every voxel keeps its value.
         """
         frame = skew_matrix(self.cell_angles) @ np.diag(self.step)
         corners = np.indices((2, 2, 2)).reshape(3, 8).T * (np.array(self.size) - 1)
         spread = corners @ frame.T
         low, high = spread.min(axis=0), spread.max(axis=0)
-        if self.rotation == IDENTITY:
+        same = self.cell_angles == (90.0, 90.0, 90.0) and np.allclose(self.step, step, rtol=1e-5)
+        if self.rotation == IDENTITY and not same:
             low = np.floor((low + self.origin) / step + 1e-3) * step - self.origin
         size = np.ceil((high - low) / step - 1e-3).astype(int) + 1
         origin = np.array(self.origin) + np.array(self.rotation) @ low

@@ -185,4 +185,6 @@ def _save(path: str, values: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m cryomap.worker JOB.json")
     sys.exit(main(sys.argv[1]))

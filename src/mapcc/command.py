@@ -137,8 +137,8 @@ def _task(
     wishes: Wishes,
 ) -> MapccTask:
     """Take maps and atoms out of ChimeraX, for a thread to work on."""
-    from ..cryomap.density import require_writable
     from ..cryomap.metrics.assess import assess
+    from ..cryomap.outputs import require_outputs
     from ..scene.models import atomic_model, density_map, full_region
     from ..scene.volumes import contour_level, mask_on
 
@@ -146,8 +146,9 @@ def _task(
         raise UserError("mapcc: no maps given; open a map first, or see its number in the Models panel")
     target = _target_map(to)
     try:
-        for path in filter(None, (wishes.save_table, wishes.save_json)):
-            require_writable(path)
+        given = [volume.data.path for volume in (*volumes, *([target] if target else [])) if volume.data.path]
+        given += [getattr(structure, "filename", None) for structure in to.atoms.unique_structures]
+        require_outputs(filter(None, (wishes.save_table, wishes.save_json)), given)
     except InputError as error:
         raise UserError(f"mapcc: {error}") from None
     first = volumes[0]

@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 _one_at_a_time = Lock()
 
 
-def enhance_on_cluster(tasks: Sequence[Task], options: Options, address: str) -> Generator[Outcome, None, None]:
+def enhance_on_cluster(
+    tasks: Sequence[Task], options: Options, address: str
+) -> Generator[Outcome, None, None]:
     """Outcomes as they come. Closing the iterator takes back what no worker has begun.
 
     Args:
@@ -62,8 +64,9 @@ def _connect(address: str) -> Client:
     where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
     try:
         return Client(**where, timeout=SECONDS_TO_CONNECT)
-    except (OSError, ValueError) as error:
-        raise InputError(f"--dask {address}: no dask scheduler answers there ({error})") from None
+    except Exception as error:  # whatever a file that is no scheduler file makes of it
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"--dask {address}: no dask scheduler answers there ({reason[:200]})") from None
 
 
 def _require_able(client: Client, folder: Path) -> None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..atoms import read_model
-from ..density import DensityMap, read_map, require_writable, write_map
+from ..density import DensityMap, is_ours, read_map, write_map
+from ..errors import InputError, memory_for
 from ..job import Options
 from ..networks.card import BUNDLED
-from ..trust.preserved import read_preserved
+from ..outputs import COMPRESSED, require_map_output, require_outputs
+from ..replacing import is_device
+from ..trust.preserved import read_preserved, split_selection
 
 if TYPE_CHECKING:
     from ..enhancement.methods import Method
     from ..enhancement.tiles import Progress
     from ..enhancement.trusted import Enhanced
+
+log = logging.getLogger(__name__)
 
 
 def weights_files(options: Options) -> list[Path]:
@@ -83,13 +89,59 @@ def enhance_file(
         InputError: a file can't be read or written, or holds what can't be enhanced.
         MemoryError: not even one tile fits.
     """
-    require_writable(result, keep=source)
+    require_map_output(result)
+    require_outputs(result_files(result, options), [source, *input_files(options)])
+    require_ours(result_files(result, options)[1:])
+    done = enhance_source(source, options, progress)
+    write_results(done, result)
+    return done
+
+
+def enhance_source(source: str | os.PathLike, options: Options, progress: Progress | None = None) -> Enhanced:
+    """Read a map and enhance it; arguments and errors as in `enhance_file`."""
     density = read_map(source)
-    done = enhancer(options, progress)(density)
+    for note in density.notes:
+        log.warning(note)
+    with memory_for(f"{source}, {' x '.join(map(str, density.grid.size))} voxels"):
+        return enhancer(options, progress)(density)
+
+
+def write_results(done: Enhanced, result: str | os.PathLike) -> list[Path]:
+    """Write a result and its deviation; returns the files.
+
+    Raises:
+        WriteError: one can't be written.
+    """
+    files = [Path(result)]
     write_map(done.result, result)
     if done.deviation is not None:
-        write_map(done.deviation, deviation_path(result))
-    return done
+        files.append(deviation_path(result))
+        write_map(done.deviation, files[-1])
+    return files
+
+
+def result_files(result: str | os.PathLike, options: Options) -> list[Path]:
+    """The files that these options make of a map: the result, and the deviation of samples."""
+    return [Path(result), *([deviation_path(result)] if options.samples > 1 else [])]
+
+
+def input_files(options: Options) -> list[str | os.PathLike]:
+    """The files that these options read."""
+    preserve = split_selection(options.preserve)[0] if options.preserve else None
+    return [*filter(None, (options.mask, options.model, preserve)), *weights_files(options)]
+
+
+def require_ours(files: Iterable[Path]) -> None:
+    """Refuse to replace maps that are not of this package's making, where nobody gave their names.
+
+    Raises:
+        InputError: there is such a file.
+    """
+    for path in files:
+        if os.path.lexists(path) and not is_device(path) and not is_ours(path):
+            raise InputError(
+                f"{path}: would be replaced, but is no result of this program; move it, or give another name or folder"
+            )
 
 
 def deviation_path(result: str | os.PathLike) -> Path:
@@ -100,5 +152,5 @@ def deviation_path(result: str | os.PathLike) -> Path:
 def beside(path: str | os.PathLike, suffix: str) -> Path:
     """The path with a suffix before its extension: map_1.5A.mrc.gz becomes map_1.5A_sd.mrc.gz."""
     path = Path(path)
-    ending = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    ending = "".join(path.suffixes[-2:]) if path.suffix in COMPRESSED else path.suffix
     return path.with_name(f"{path.name.removesuffix(ending)}{suffix}{ending}")

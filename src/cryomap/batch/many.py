@@ -11,11 +11,10 @@ from typing import Any
 
 from ..errors import InputError
 from ..job import Options
+from ..outputs import COMPRESSED, MAP_SUFFIXES, require_outputs
 from ..typed_json import to_plain
-from .files import enhance_file
-from .record import clear, describe, is_done, write_record
-
-COMPRESSED = (".gz", ".bz2")
+from .files import enhance_source, input_files, result_files, write_results
+from .record import describe, forget, is_done, record_path, write_record
 
 
 @dataclass(frozen=True)
@@ -80,23 +79,38 @@ def plan(maps: Sequence[str | os.PathLike], folder: str | os.PathLike) -> list[T
     return tasks
 
 
-def make_folder(path: str | os.PathLike) -> None:
-    """Make the folder for the results if it isn't there.
+def make_folder(path: str | os.PathLike) -> bool:
+    """Make the folder for the results if it isn't there; whether that was so.
 
     Raises:
         InputError: it is a file, or what it would be in is missing or can't be written.
     """
     path = Path(path)
-    if not path.is_dir() and path.suffix in (".mrc", ".map", ".ccp4", *COMPRESSED):
+    if not path.is_dir() and path.suffix in (*MAP_SUFFIXES, *COMPRESSED):
         raise InputError(f"{path}: results of several maps need a folder, not a file")
     try:
-        path.mkdir(exist_ok=True)
+        path.mkdir()
+        return True
     except FileNotFoundError:
         raise InputError(f"{path}: the folder {path.parent} does not exist") from None
     except FileExistsError:
+        if path.is_dir():
+            return False
         raise InputError(f"{path}: is a file; give a folder for the results") from None
     except OSError as error:
         raise InputError(f"{path}: can't be made ({error.strerror or error})") from None
+
+
+def require_places(tasks: Sequence[Task], options: Options) -> None:
+    """Refuse results, their deviations and records that are files to be read, or each other.
+
+    Raises:
+        InputError: one is, or the folder can't be written into.
+    """
+    outputs = [
+        path for task in tasks for path in (*result_files(task.result, options), record_path(task.result))
+    ]
+    require_outputs(outputs, [*(task.source for task in tasks), *input_files(options)])
 
 
 def enhance_one(task: Task, options: Options) -> Outcome:
@@ -105,13 +119,16 @@ def enhance_one(task: Task, options: Options) -> Outcome:
         wanted = describe(task.source, options)
         if is_done(task.result, wanted):
             return Outcome(task, "skipped")
-        clear(task.result)
-        report = to_plain(enhance_file(task.source, task.result, options).report)
-        write_record(task.result, wanted, report)
+        require_outputs(result_files(task.result, options), [task.source, *input_files(options)])
+        done = enhance_source(task.source, options)
+        forget(task.result, options)  # not before: what is there stays if this fails
+        files = write_results(done, task.result)
+        report = to_plain(done.report)
+        write_record(task.result, wanted, report, files)
     except InputError as error:
         return Outcome(task, "failed", "input", str(error))
     except MemoryError as error:
-        return Outcome(task, "failed", "memory", f"{task.source}: out of memory ({error})")
+        return Outcome(task, "failed", "memory", f"out of memory for {error or task.source}")
     except Exception as error:
         traceback.print_exc()
         return Outcome(task, "failed", "internal", f"{task.source}: {error!r}")

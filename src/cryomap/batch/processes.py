@@ -122,7 +122,9 @@ def _serve(connection: Connection, gpu: int | None, options: Options) -> None:
     """What a process does: enhance what it is handed until there is no more."""
     # Ctrl-C reaches the parent too, which then says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _leave)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if gpu is not None:
         import torch

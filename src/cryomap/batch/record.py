@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..density import is_ours, read_map
 from ..errors import InputError
 from ..job import Options
 from ..replacing import replacing
 from ..trust.preserved import split_selection
-from .files import deviation_path, weights_files
+from .files import deviation_path, require_ours, weights_files
 
 
 def record_path(result: Path) -> Path:
@@ -59,48 +60,79 @@ def _digest(path: Path) -> str:
 
 
 def is_done(result: Path, wanted: dict[str, Any]) -> bool:
-    """Whether the result is there and was made from what `describe` told.
+    """Whether the result is there, whole, and was made from what `describe` told.
 
     Raises:
-        InputError: the result is that of another map, which is still there.
+        InputError: the result is that of another map, which is still there; or a file in its place isn't ours.
     """
     found = _read(result)
-    if found is None or not result.is_file():
+    if found is None:
+        require_ours([result])
+        if record_path(result).exists() and not is_ours(result):
+            raise InputError(
+                f"{record_path(result)}: would be replaced, but is no record of this program; move it, or give another"
+                " folder"
+            )
         return False
     if found["input"]["sha256"] == wanted["input"]["sha256"]:
         # An option that a record doesn't know had its default.
-        return _settings(Options()) | found["settings"] == wanted["settings"]
+        same = _settings(Options()) | found["settings"] == wanted["settings"]
+        return same and _is_whole(result, found.get("outputs"))
     other, source = Path(found["input"]["path"]), Path(wanted["input"]["path"])
     if other != source and other.exists() and not (source.exists() and other.samefile(source)):
         raise InputError(f"{source}: {result} is the result of {other}; give another folder for this one's")
     return False
 
 
+def _is_whole(result: Path, digests: object) -> bool:
+    """Whether the files are those that the record told of; an old record told nothing."""
+    try:
+        if not isinstance(digests, dict):
+            read_map(result)
+            return True
+        return all(_digest(result.with_name(name)) == digest for name, digest in digests.items())
+    except InputError:
+        return False
+
+
 def _read(result: Path) -> dict[str, Any] | None:
+    """The record of a result; None without one, or of a file that is none."""
     try:
         found = json.loads(record_path(result).read_text(encoding="utf-8"))
-        return found if {"path", "sha256"} <= set(found["input"]) and "settings" in found else None
-    except (OSError, ValueError, KeyError, TypeError):
+        known = {"path", "sha256"} <= set(found["input"]) and isinstance(found["settings"], dict)
+        return (
+            found if known and all(isinstance(found["input"][k], str) for k in ("path", "sha256")) else None
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def clear(result: Path) -> None:
-    """Remove an outdated result, its record first, and what a killed process left of a new one."""
-    if _read(result) is not None:
-        for path in (record_path(result), result, deviation_path(result)):
-            path.unlink(missing_ok=True)
-    for path in (result, deviation_path(result), record_path(result)):
-        for part in path.parent.glob(f".{glob.escape(path.name)}.*"):
-            part.unlink(missing_ok=True)
-
-
-def write_record(result: Path, wanted: dict[str, Any], report: dict[str, Any]) -> None:
-    """Write the record, whole or not at all; do it last, as it says that all the rest is there.
+def forget(result: Path, options: Options) -> None:
+    """Remove the record of a result that is about to be replaced, and a deviation that the new one lacks.
 
     Raises:
-        InputError: it can't be written.
+        InputError: a file in the place of the result isn't ours.
+    """
+    require_ours([result, deviation_path(result)])
+    if _read(result) is not None and options.samples == 1:
+        deviation_path(result).unlink(missing_ok=True)
+    record_path(result).unlink(missing_ok=True)
+
+
+def write_record(result: Path, wanted: dict[str, Any], report: dict[str, Any], files: Sequence[Path]) -> None:
+    """Write the record, whole or not at all; do it last, as it says that all the rest is there.
+
+    Args:
+        result: whose record.
+        wanted: of `describe`.
+        report: what was done.
+        files: that were written.
+
+    Raises:
+        WriteError: it can't be written.
     """
     path = record_path(result)
-    text = json.dumps({**wanted, "version": __version__, "report": report}, indent=1) + "\n"
+    outputs = {file.name: _digest(file) for file in files}
+    text = json.dumps({**wanted, "version": __version__, "outputs": outputs, "report": report}, indent=1)
     with replacing(path) as temporary:
-        Path(temporary).write_text(text, encoding="utf-8")
+        Path(temporary).write_text(text + "\n", encoding="utf-8")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
-import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +18,11 @@ from ..typed_json import to_plain
 from .half_maps import enhance_half_maps
 
 if TYPE_CHECKING:
-    from ..batch.many import Outcome
+    from ..batch.many import Outcome, Task
     from ..enhancement.tiles import Progress
 
 ALIASES = {"level": ("--contour",)}
-STOPPED = 130
+INTERRUPTED = 130
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -80,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     # What Apple's GPU can't do is then done by the CPU instead of failing; torch reads it when it's imported.
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     options, output = _options(arguments), arguments.output
+    if not output:
+        raise InputError("-o is empty; give the name of a map to write, or a folder")
     if options.half_maps:
         if arguments.dask:
             raise InputError("--half-maps gives one result; it goes without --dask")
@@ -124,44 +124,42 @@ def _enhance_many(arguments: argparse.Namespace, options: Options) -> int:
     from ..batch import many
 
     tasks = many.plan(arguments.maps, arguments.output)
-    many.make_folder(arguments.output)
-    if arguments.dask:
+    made = many.make_folder(arguments.output)
+    try:
+        many.require_places(tasks, options)
+        return _follow(_outcomes(tasks, options, arguments.dask), len(tasks), arguments.json)
+    finally:
+        if made:  # for nothing, if nothing is in it
+            with suppress(OSError):
+                os.rmdir(arguments.output)
+
+
+def _outcomes(tasks: Sequence[Task], options: Options, cluster: str | None) -> Generator[Outcome, None, None]:
+    if cluster:
         from ..batch.cluster import enhance_on_cluster
 
-        coming = enhance_on_cluster(tasks, options, arguments.dask)
-    else:
-        from ..batch.processes import enhance_in_processes, gpus
+        return enhance_on_cluster(tasks, options, cluster)
+    from ..batch.processes import enhance_in_processes, gpus
 
-        coming = enhance_in_processes(tasks, options, gpus(options.device))
+    return enhance_in_processes(tasks, options, gpus(options.device))
+
+
+def _follow(coming: Generator[Outcome, None, None], total: int, as_json: bool) -> int:
+    """Tell outcomes as they come; returns the exit code."""
+    from ..batch import many
+
     outcomes: list[Outcome] = []
     try:
-        with _terminable(), closing(coming):
+        with closing(coming):
             for outcome in coming:
                 outcomes.append(outcome)
-                _tell(outcome, f"[{len(outcomes)}/{len(tasks)}]", arguments.json)
-    except KeyboardInterrupt:
-        _sum_up(outcomes, len(tasks))
+                _tell(outcome, f"[{len(outcomes)}/{total}]", as_json)
+    except KeyboardInterrupt as stop:
+        _sum_up(outcomes, total)
         print("stopped; the same command goes on from here", file=sys.stderr)
-        return STOPPED
-    _sum_up(outcomes, len(tasks))
+        return getattr(stop, "status", INTERRUPTED)
+    _sum_up(outcomes, total)
     return many.exit_code(outcomes)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM (of a batch system, say) stops as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _tell(outcome: Outcome, count: str, as_json: bool) -> None:

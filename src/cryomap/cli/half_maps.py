@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..batch.files import beside, enhancer
-from ..density import read_map, require_writable, write_map
-from ..errors import InputError
+from ..batch.files import beside, enhancer, input_files, require_ours
+from ..density import read_map, write_map
+from ..errors import InputError, memory_for
 from ..job import Options
+from ..outputs import require_map_output, require_outputs
 from ..trust.halves import HalvesComparison, require_halves
 from ..typed_json import to_plain
 
@@ -35,15 +36,16 @@ def enhance_half_maps(
     if len(maps) != 2:
         raise InputError(f"--half-maps takes the two half maps of one reconstruction, not {len(maps)}")
     paths = [Path(output), *(beside(output, part) for part in PARTS)]
-    for path in paths:
-        for given in maps:
-            require_writable(path, keep=given)
+    require_map_output(output)
+    require_outputs(paths, [*maps, *input_files(options)])
+    require_ours(paths[1:])
     first, second = (read_map(path) for path in maps)
     require_halves(first, second)
     enhance = enhancer(options, progress)
     from ..enhancement.halves import enhance_halves
 
-    (one, two, together), comparison = enhance_halves(first, second, enhance)
+    with memory_for(f"{maps[0]}, {' x '.join(map(str, first.grid.size))} voxels"):
+        (one, two, together), comparison = enhance_halves(first, second, enhance)
     assert comparison.agreement is not None  # only what came as JSON lacks it
     results = together.result, one.result, two.result, comparison.agreement
     for result, path in zip(results, paths, strict=True):

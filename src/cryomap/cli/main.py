@@ -6,44 +6,70 @@ import argparse
 import json
 import logging
 import platform
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import InputError, is_out_of_memory
 from ..networks.card import BUNDLED, bundled_cards
 from . import enhance as enhance_cli
 from . import mapcc as mapcc_cli
+from .streams import forgiving_streams, require_memory, stoppable
 
-OK, FAILED, BAD_INPUT = 0, 1, 2
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+MEMORY_HELP = "cut out the part of interest, give a larger --grid-spacing, or use a machine with more memory"
+# argparse knows -3 and -.5 from options, but not -3e-3.
+NEGATIVE_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code is 0, 2 for bad input (one line on stderr), 1 for anything else.
+    """Run a command; the exit code.
 
     Args:
         arguments: what follows `python -m cryomap`; None takes sys.argv.
+
+    Returns:
+        0, 2 for bad input and outputs that can't be written, 128 + n after signal n (130 after Ctrl-C), 1 for
+        anything else; with one line on stderr.
     """
-    options = _parser().parse_args(arguments)
+    try:
+        with stoppable(), forgiving_streams():
+            return _run(arguments)
+    except InputError as error:  # of standard output itself
+        return _fail(str(error), BAD_INPUT)
+    except KeyboardInterrupt as error:  # in the moment before or after
+        return getattr(error, "status", INTERRUPTED)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     logger = logging.getLogger("cryomap")
     handler = logging.StreamHandler(sys.stderr)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
+        require_memory()
+        options = _parser().parse_args(arguments)
         return options.run(options) or OK
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except MemoryError as error:
-        print(f"error: out of memory ({error}); give a smaller box or a larger grid spacing", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
+        return _fail(str(error), BAD_INPUT)
+    except KeyboardInterrupt as error:
+        return _fail("stopped; nothing was written", getattr(error, "status", INTERRUPTED))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return _fail(f"out of memory for {error or 'the maps'}; {MEMORY_HELP}", FAILED)
     finally:
         logger.removeHandler(handler)
+
+
+def _fail(message: str, status: int) -> int:
+    """Say it in one line, whatever a name in it holds."""
+    line = "".join(c if c.isprintable() or "\ud800" <= c <= "\udfff" else " " for c in message)
+    print(line if status >= INTERRUPTED - 2 else f"error: {line}", file=sys.stderr)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="device, versions and bundled weights")
     info.add_argument("--json", action="store_true", help="print it as a JSON object")
     info.set_defaults(run=_info)
+    for command in commands.choices.values():
+        command._negative_number_matcher = NEGATIVE_NUMBER
     return parser
 
 
@@ -84,7 +112,7 @@ def collect_info() -> dict[str, Any]:
     from ..enhancement.device import choose_device, choose_precision, describe
 
     device = choose_device("auto")
-    packages = ("torch", "numpy", "scipy", "mrcfile", "gemmi", "safetensors")
+    packages = ("torch", "numpy", "scipy", "gemmi", "safetensors")
     return {
         "versions": {
             "cryomap": __version__,

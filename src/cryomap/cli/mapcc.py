@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, memory_for
+from ..outputs import require_outputs
 
 if TYPE_CHECKING:
     from ..atoms import AtomicModel
@@ -50,7 +51,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--json", metavar="OUT", help="write one JSON object; - prints it instead of the table"
     )
-    parser.add_argument("--csv", metavar="OUT", help="write every value, one a line")
+    parser.add_argument("--csv", metavar="OUT", help="write every value, one a line; - prints them")
     parser.add_argument(
         "--plot", metavar="OUT.png", help="FSC curves and scores by residue (needs matplotlib)"
     )
@@ -63,13 +64,14 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: a file can't be read or written, or the input makes no sense; nothing is printed then.
     """
-    from ..density import read_map, resample
+    from ..density import read_map, require_same_scale, resample
     from ..metrics.assess import assess
     from ..metrics.results import write_text
 
-    for path in (options.csv, options.plot, None if options.json == "-" else options.json):
-        if path and not Path(path).absolute().parent.is_dir():
-            raise InputError(f"{path}: the folder {Path(path).parent} does not exist")
+    outputs = [path for path in (options.csv, options.json, options.plot) if path is not None and path != "-"]
+    require_outputs(outputs, [*options.maps, *options.to, options.mask])
+    if options.csv == options.json == "-":
+        raise InputError("--json - and --csv - would print into each other; give one of them a file")
     if options.contour and len(options.contour) != len(options.maps):
         raise InputError(
             f"--contour has {len(options.contour)} levels for {len(options.maps)} maps; give one each"
@@ -80,32 +82,43 @@ def run(options: argparse.Namespace) -> None:
         _compare_models(built, model, options)
         return
     maps = [read_map(path) for path in options.maps]
-    mask = resample(read_map(options.mask), maps[0].grid).values if options.mask else None
-    report = assess(
-        maps,
-        model,
-        against,
-        resolution=options.resolution,
-        metrics=[name.strip() for name in options.metrics.split(",") if name.strip()],
-        mask=mask,
-        sigma=options.sigma,
-        levels=options.contour,
-        stride=options.stride,
-        progress=lambda step: print(step, file=sys.stderr),
-    )
+    mask = None
+    if options.mask:
+        given = read_map(options.mask)
+        require_same_scale(given, maps[0])
+        mask = resample(given, maps[0].grid).values
+        if not mask.any():
+            raise InputError(f"{given.name}: the mask doesn't overlap {maps[0].name}; check its position")
+    with memory_for(f"{options.maps[0]}, {' x '.join(map(str, maps[0].grid.size))} voxels"):
+        report = assess(
+            maps,
+            model,
+            against,
+            resolution=options.resolution,
+            metrics=[name.strip() for name in options.metrics.split(",") if name.strip()],
+            mask=mask,
+            sigma=options.sigma,
+            levels=options.contour,
+            stride=options.stride,
+            progress=lambda step: print(step, file=sys.stderr),
+        )
     if options.json and options.json != "-":
         write_text(report.to_json() + "\n", options.json)
-    if options.csv:
+    if options.csv and options.csv != "-":
         write_text(report.to_csv(), options.csv)
     if options.plot:
         from ..metrics.plots import save_plot
 
         save_plot(report, options.plot)
-    print(report.to_json() if options.json == "-" else table(report))
+    if options.csv == "-":
+        print(report.to_csv(), end="")
+    else:
+        print(report.to_json() if options.json == "-" else table(report))
 
 
 def _is_model(path: str) -> bool:
-    return Path(path).name.lower().removesuffix(".gz").endswith(MODEL_SUFFIXES)
+    name = Path(path).name.lower().removesuffix(".gz").removesuffix(".bz2")
+    return name.endswith(MODEL_SUFFIXES)
 
 
 def _compare_models(built: list[str], true: AtomicModel | None, options: argparse.Namespace) -> None:

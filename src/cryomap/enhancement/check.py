@@ -13,6 +13,7 @@ from ..job import Options
 SMALLEST_BOX = 8  # voxels
 STEP_RANGE = (0.4, 5.0)  # A
 MOST_VOXELS = 2**31
+FEWEST = 27  # voxels above a contour level
 LABEL_SHARE = 0.9  # of neighbouring voxels having one value
 
 
@@ -47,16 +48,28 @@ def require_enhanceable(density: DensityMap) -> None:
         raise InputError(f"{name}: a mask or segmentation (large regions of one value), not a density map")
 
 
-def require_level(density: DensityMap, level: float) -> None:
-    """Refuse a contour level that encloses nothing or everything.
+def require_level(density: DensityMap, level: float, unit: float = 1.0) -> None:
+    """Refuse a contour level that encloses nothing, next to nothing, or everything.
+
+    Args:
+        density: the map.
+        level: the level.
+        unit: what the map's values and the level were divided by.
 
     Raises:
-        InputError: the level is outside the map's range.
+        InputError: the level is outside the map's range, or a few voxels are above it.
     """
     low, high = float(density.values.min()), float(density.values.max())
+    above = int(np.count_nonzero(density.values >= level))
+    if low < level < high and above < FEWEST:
+        raise InputError(
+            f"{density.name}: contour level {level * unit:g} encloses {above} voxels; the map's largest value is "
+            f"{high * unit:g}. Give the level at which you look at this map"
+        )
     if not low < level < high:
         raise InputError(
-            f"{density.name}: contour level {level:g} is outside the map's range, {low:g} to {high:g}; "
+            f"{density.name}: contour level {level * unit:g} is outside the map's range, {low * unit:g} to "
+            f"{high * unit:g}; "
             "give the level at which you look at this map"
         )
 

@@ -10,14 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, is_out_of_memory
 
 # Voxels a batch starts with. More doesn't help a CPU, whose caches are small; a GPU wants to be filled.
 BATCH_VOXELS = {"cpu": 2**17, "cuda": 2**22, "mps": 2**20}
 PROBE = 32  # voxels; edge of the tile that is timed
-
-# Its name before torch 2.5, the last for Intel Macs being 2.2.
-_OutOfMemoryError = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +96,8 @@ class Predictor:
         while (done := sum(len(output) for output in outputs)) < len(tiles):
             try:
                 outputs.append(self._run(tiles[done : done + self.batch]))
-            except (_OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
                     raise
                 self._use_less()
         self.cpu_seconds += time.process_time() - begun
@@ -146,11 +143,3 @@ class Predictor:
 
 def _layout(device: torch.device) -> torch.memory_format:
     return torch.contiguous_format if device.type == "mps" else torch.channels_last_3d
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, (_OutOfMemoryError, MemoryError)) or any(
-        phrase in text
-        for phrase in ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
-    )

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..density import DensityMap, resample
+from ..density import DensityMap, in_range, require_same_scale, resample
 from ..errors import InputError
 from ..grid import Grid
+from ..hot_voxels import describe, hot_voxels, tamed
 from .check import require_enhanceable, require_holdable, require_level
 from .contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 
@@ -33,6 +34,7 @@ class Prepared:
         grid: of the result.
         begun: when the preparation began, by `time.monotonic`.
         resolution: of the map in A, if it is known.
+        unit: what the values were divided by, so that they are neither tiny nor huge; levels are, too.
     """
 
     density: DensityMap
@@ -42,6 +44,7 @@ class Prepared:
     grid: Grid
     begun: float
     resolution: float | None = None
+    unit: float = 1.0
 
     def masked(self, result: DensityMap) -> DensityMap:
         """A result, 0 outside the mask; changed in place."""
@@ -53,7 +56,7 @@ class Prepared:
         """What a report says of contours: the input's level, that of the result, and the volume both enclose."""
         volume = enclosed_volume(self.density.values, self.level, self.density.grid.voxel_volume)
         level = level_for_volume(result.values, volume, result.grid.voxel_volume)
-        return {"contour_in": self.level, "contour_out": level, "volume": volume}
+        return {"contour_in": self.level * self.unit, "contour_out": level, "volume": volume}
 
 
 def prepare(
@@ -78,20 +81,34 @@ def prepare(
     """
     begun = time.monotonic()
     require_enhanceable(density)
+    density, unit = in_range(_without_hot_voxels(density))
     grid = _output_grid(density, grid_spacing)
     if level is not None:
-        require_level(density, level)
+        level /= unit
+        require_level(density, level, unit)
     if mask is not None:
         mask = _unit_mask(mask, density)
-        density = replace(density, values=density.values * mask.values)
-        require_enhanceable(density)
+        masked = density.values * mask.values
+        if masked.max() <= 0 or masked.max() == masked.min():
+            raise InputError(f"{mask.name}: leaves no density of {density.name}; check what it covers")
+        density = replace(density, values=masked)
     # What one looks at is density, even if it is weaker than the noise.
     noise = noise_ceiling(density.values, density.grid.voxel_volume)
     noise = noise if level is None else min(noise, level)
     if level is None:
         level = default_contour(density.values)
-        log.info("%s: no contour level given; taking %.4g (mean + 1.5 sigma)", density.name, level)
-    return Prepared(density, mask, level, noise, grid, begun, resolution)
+        log.info("%s: no contour level given; taking %.4g (mean + 1.5 sigma)", density.name, level * unit)
+    return Prepared(density, mask, level, noise, grid, begun, resolution, unit)
+
+
+def _without_hot_voxels(density: DensityMap) -> DensityMap:
+    places = hot_voxels(density.values)
+    if not places:
+        return density
+    log.warning("%s; the median of the neighbours is taken", describe(density.name, density.values, places))
+    density = replace(density, values=tamed(density.values, places))
+    require_enhanceable(density)
+    return density
 
 
 def _output_grid(density: DensityMap, spacing: float | None) -> Grid:
@@ -103,6 +120,7 @@ def _output_grid(density: DensityMap, spacing: float | None) -> Grid:
 
 def _unit_mask(mask: DensityMap, density: DensityMap) -> DensityMap:
     """The mask on the density's grid, 0..1."""
+    require_same_scale(mask, density)
     high = float(mask.values.max())
     if not (np.isfinite(high) and high > 0):
         raise InputError(f"{mask.name}: a mask needs values above 0; its largest is {high:g}")

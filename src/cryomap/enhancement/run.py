@@ -92,8 +92,10 @@ def _run_network(
     placed = method.place_tiles(values, noise, level)
     count = len(placed.starts)
     if count == 0:
-        log.warning("%s: no density above %.4g; the result is empty", density.name, noise)
-        return np.zeros_like(values), 0, placed.total
+        raise InputError(
+            f"{density.name}: no density above {noise * prepared.unit:.4g}, the noise of this map; give the level "
+            "at which you look at it"
+        )
     expected = method.predictor.seconds_for(placed.voxels * card.test_time_rotations)
     duration = f"{expected:.0f} s" if expected < 100 else f"{expected / 60:.0f} minutes"
     log.info("%s: %d of %d tiles hold density; about %s", density.name, count, placed.total, duration)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..atoms import AtomicModel
-from ..density import DensityMap, resample
+from ..density import DensityMap, in_range, resample
 from ..errors import InputError
 from ..grid import Grid
 from . import classes, cubes
@@ -56,8 +56,14 @@ def assess(
             outside the maps, a mask of another shape or that leaves nothing, a nonsensical resolution or sigma.
     """
     chosen = _chosen(metrics)
-    _check(maps, model, against, sigma)
+    _check(maps, model, against, sigma, levels, stride)
+    scaled = [in_range(density) for density in maps]
+    maps = [density for density, _ in scaled]
+    against = None if against is None else in_range(against)[0]
+    if levels:
+        levels = [level and level / unit for level, (_, unit) in zip(levels, scaled, strict=True)]
     used, notes = choose_resolution(resolution, maps[0])
+    notes += [f"{density.name}: its values were divided by {unit:g}" for density, unit in scaled if unit != 1]
     notes += [note for density in (*maps, against) if density is not None for note in density.notes]
     whole, atoms = None, 0
     if model is not None:
@@ -77,7 +83,7 @@ def assess(
         scores = MapScores(density.name, density.frame)
         if against is not None:
             say("comparing maps")
-            scores = compare_with_map(scores, density, resample(against, density.grid), work, chosen)
+            scores = compare_with_map(scores, density, _onto(against, density), work, chosen)
         if whole is not None:
             level = levels[index] if levels else None
             scores = compare_with_model(scores, density, work, chosen, sigma, level, say)
@@ -89,7 +95,35 @@ def assess(
             if found:
                 scores = replace(scores, ligands=_marked(found[0].ligands, scores.ligands))
         found.append(scores)
+    notes += [note for scores in found for note in _beyond(scores)]
     return Assessment(tuple(found), model, against.name if against else "", used, sigma, chosen, tuple(notes))
+
+
+def _onto(against: DensityMap, density: DensityMap) -> DensityMap:
+    """A map on another's grid.
+
+    Raises:
+        InputError: they have no density in common.
+    """
+    moved = resample(against, density.grid)
+    if moved.values.min() == moved.values.max():
+        raise InputError(f"{against.name} does not overlap {density.name}; check the origin in their headers")
+    return moved
+
+
+def _beyond(scores: MapScores) -> list[str]:
+    """What it means that a curve never falls below a cutoff."""
+    notes = []
+    for kind, curve in scores.curves.items():
+        suffix = "_masked" if kind.endswith("_masked") else ""
+        figure = "d_fsc" if kind.startswith("fsc_map") else "d_fsc_model"
+        names = [f"{figure}_{cutoff}{suffix}" for cutoff in ("0143", "05")]
+        above = [name for name in names if name in scores.figures and scores.figures[name] is None]
+        if above:
+            notes.append(
+                f"{scores.name}: {' and '.join(above)} finer than {curve.d[-1]:.2f} A, the last shell of its grid"
+            )
+    return notes
 
 
 def _teller(name: str, progress: Callable[[str], None] | None) -> Callable[[str], None]:
@@ -130,7 +164,12 @@ def _chosen(metrics: Collection[str]) -> tuple[str, ...]:
 
 
 def _check(
-    maps: Sequence[DensityMap], model: AtomicModel | None, against: DensityMap | None, sigma: float
+    maps: Sequence[DensityMap],
+    model: AtomicModel | None,
+    against: DensityMap | None,
+    sigma: float,
+    levels: Sequence[float | None] | None,
+    stride: int,
 ) -> None:
     if not maps:
         raise InputError("no map to assess")
@@ -138,6 +177,11 @@ def _check(
         raise InputError("nothing to compare the map with; give a model or a second map")
     for density in (*maps, *([against] if against is not None else [])):
         check_map(density)
+    for level in levels or ():
+        if level is not None and not np.isfinite(level):
+            raise InputError(f"contour {level:g}: give the level at which you look at the map")
+    if stride < 1:
+        raise InputError(f"stride {stride} A between cubes: give 1 or more")
     if not (np.isfinite(sigma) and 0.05 <= sigma <= 5):
         raise InputError(f"sigma {sigma:g} A: give the width of an atom, 0.6 (published) or 0.4 A (EMDB)")
 

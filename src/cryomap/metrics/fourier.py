@@ -43,6 +43,17 @@ class Reflections:
         """The Fourier coefficients (n,) of a map's values (z, y, x)."""
         return self.select(fft.rfftn(np.asarray(values, np.float32), workers=-1))
 
+    def of_masked(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The coefficients (n,) of a map (z, y, x) behind a mask, 0..1.
+
+        The map's mean outside the mask is subtracted first, so that a constant added to a map changes nothing. (The
+        reference subtracts nothing: there two noise maps plus a constant agree to the detail of the mask's edge.)
+        """
+        outside = 1 - np.asarray(mask, np.float64).clip(0, 1)
+        weight = outside.sum()
+        mean = np.multiply(values, outside).sum() / weight if weight > 0 else values.mean(dtype=np.float64)
+        return self.of_map((values - np.float32(mean)) * mask)
+
     def of_model(self, model: AtomicModel) -> np.ndarray:
         """The structure factors (n,) of a model."""
         return self.select(structure_factors(model, self.grid))
@@ -133,6 +144,9 @@ def shell_correlation(first: np.ndarray, second: np.ndarray, d: np.ndarray) -> C
 def resolution_at(curve: Curve, cutoff: float) -> float | None:
     """d in A where an FSC first falls below `cutoff` (`cctbx.miller.array.d_min_from_fsc`); None if nowhere.
 
+    Never finer than the first shell below, nor coarser than the one before; where the very first is below, that
+    shell's d. (The reference's parabola may end far beyond: for two maps of noise it reports some resolution.)
+
     The first shell below, refined by the root of a parabola in 1/d through five shells either side; the
     shell's own d where the parabola has no root, or two roots of which the nearer is over 0.25 A off. The
     parabola is the least-squares one; the reference's minimiser stops before it gets there, which moves its
@@ -142,6 +156,13 @@ def resolution_at(curve: Curve, cutoff: float) -> float | None:
     if not len(below):
         return None
     middle = int(below[0])
+    found = float(curve.d[middle])
+    if middle == 0:
+        return found
+    return float(np.clip(_refined(curve, middle, cutoff), found, curve.d[middle - 1]))
+
+
+def _refined(curve: Curve, middle: int, cutoff: float) -> float:
     low, high = max(0, middle - 5), min(middle + 6, len(curve.fsc) - 1)
     if high - low < 3:
         return float(curve.d[middle])

@@ -16,7 +16,7 @@ from .fourier import d99, reflections
 LAST_ELEMENT = 98
 # What Phenix's users give a model without B factors.
 DEFAULT_B_FACTOR = 50.0
-COARSEST_RESOLUTION = 50.0
+FINEST_RESOLUTION, COARSEST_RESOLUTION = 0.5, 50.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def choose_resolution(resolution: float | None, density: DensityMap) -> tuple[fl
     """The resolution to compare at in A, and notes: d99 of the map where none is given.
 
     Raises:
-        InputError: not a positive number, or coarser than 50 A.
+        InputError: finer than 0.5 A, or coarser than 50 A.
     """
     nyquist = 2 * max(density.grid.step)
     if resolution is None:
@@ -135,8 +135,10 @@ def choose_resolution(resolution: float | None, density: DensityMap) -> tuple[fl
             f"no resolution given: d99 of {density.name}, {estimate:g} A, is used; give the reported one to compare "
             "with published figures"
         ]
-    if not (np.isfinite(resolution) and 0 < resolution <= COARSEST_RESOLUTION):
-        raise InputError(f"resolution {resolution:g} A: give one between 0 and {COARSEST_RESOLUTION:g} A")
+    if not FINEST_RESOLUTION <= resolution <= COARSEST_RESOLUTION:
+        raise InputError(
+            f"resolution {resolution:g} A: give one between {FINEST_RESOLUTION:g} and {COARSEST_RESOLUTION:g} A"
+        )
     if resolution < nyquist:
         return resolution, [
             f"resolution {resolution:g} A is finer than the grid of {density.name} carries (Nyquist {nyquist:.2f} "

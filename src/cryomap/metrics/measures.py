@@ -95,7 +95,7 @@ def compare_with_map(
             if suffix and mask is None:
                 continue
             first, second = (
-                work.reflections.of_map(values if mask is None else values * mask)
+                work.reflections.of_map(values) if mask is None else work.reflections.of_masked(values, mask)
                 for values in (density.values, other.values)
             )
             curve = fourier.shell_correlation(first, second, work.reflections.d)
@@ -173,8 +173,10 @@ def _with_correlations(scores: MapScores, density: DensityMap, work: OnGrid) -> 
 def _with_fourier(scores: MapScores, density: DensityMap, work: OnGrid) -> MapScores:
     figures, curves = dict(scores.figures), dict(scores.curves)
     for suffix in ("", "_masked"):
-        values = density.values * work.soft_mask if suffix else density.values
-        observed = work.reflections.of_map(values)
+        if suffix and work.soft_mask is not None:
+            observed = work.reflections.of_masked(density.values, work.soft_mask)
+        else:
+            observed = work.reflections.of_map(density.values)
         found = fourier.assess_model(observed, work.factors, work.factors_b0, work.reflections)
         for name in ("d99", "d_model", "d_model_b0", "d_fsc_model_0", "d_fsc_model_0143", "d_fsc_model_05"):
             figures[f"{name}{suffix}"] = getattr(found, name)

@@ -251,4 +251,4 @@ def write_text(text: str, path: str | os.PathLike) -> None:
         InputError: it can't be written.
     """
     with replacing(Path(path)) as temporary:
-        Path(temporary).write_text(text, encoding="utf-8")
+        Path(temporary).write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -20,6 +20,7 @@ WARNING = (
 WINDOW = 6.0  # A, full width at half maximum of the local correlation's window
 DISAGREEMENT = 0.5  # local correlation below which the halves disagree
 LEAST_VOLUME = 30.0  # A^3
+OPPOSITE = -0.1  # correlation of half maps; pure noise has 0
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,19 @@ def compare_halves(
 
 
 def require_halves(first: DensityMap, second: DensityMap) -> None:
-    """Raise InputError unless two half maps have the same grid."""
+    """Raise InputError unless two maps can be the halves of one reconstruction.
+
+    They have one grid, aren't one map, and don't have opposite contrasts.
+    """
     require_same_grid(first.grid, second.grid, (first.name, second.name))
+    if np.array_equal(first.values, second.values):
+        raise InputError(f"{first.name} and {second.name} are the same map; give the two half maps")
+    correlation = float(np.corrcoef(first.values.ravel(), second.values.ravel())[0, 1])
+    if correlation < OPPOSITE:
+        raise InputError(
+            f"{first.name} and {second.name}: the half maps have a correlation of {correlation:.2f}; multiply the one "
+            "of inverted contrast by -1"
+        )
 
 
 def require_same_grid(first: Grid, second: Grid, names: tuple[str, str]) -> None:

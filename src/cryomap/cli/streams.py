@@ -1,0 +1,120 @@
+"""What surrounds a command: signals that stop it, readers that go away, names that a code page lacks, limits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+from ..errors import InputError, WriteError
+
+LEAST_MEMORY = 2**30  # bytes of address space; with less, libraries wait for memory that never comes
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked the command to stop; `status` is its exit status."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.status = 128 + number
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Signals that would end the process at once raise `Stopped` in the block, so that half-written files go."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {}
+
+    def stop(number: int, _frame: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # once is enough
+        raise Stopped(number)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Forgiving:
+    """A stream whose reader may go away: the work goes on without it."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with self._forgiven():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._forgiven():
+            self._stream.flush()
+
+    @contextmanager
+    def _forgiven(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            # What is still to be written, at the end of the program too, goes nowhere.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def forgiving_streams() -> Iterator[None]:
+    """In the block a reader may go away, and what a code page lacks is written as an escape.
+
+    Raises:
+        WriteError: at the end, where standard output is a file that can't take what was printed.
+    """
+    out, err = sys.stdout, sys.stderr
+    for stream in (out, err):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = _Forgiving(out), _Forgiving(err)
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        with suppress(OSError):  # or the program would end in the same error once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        raise WriteError(f"standard output can't be written ({error.strerror})") from None
+    finally:
+        sys.stdout, sys.stderr = out, err
+
+
+def require_memory() -> None:
+    """Refuse a limit of address space in which PyTorch's libraries can't even start.
+
+    Raises:
+        InputError: there is such a limit.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
+        raise InputError(
+            f"address space is limited to {limit >> 20} MB; give at least {LEAST_MEMORY >> 20} (ulimit -v)"
+        )

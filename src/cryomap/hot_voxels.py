@@ -1,0 +1,51 @@
+"""Single voxels that no density can have: a detector's hot pixel, a slip of a program."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MOST = 64  # voxels; more are something else
+ABOVE_NEIGHBOURS = (
+    8.0  # times the strongest of 26; the sharpest density at twice its resolution's steps has 3
+)
+ABOVE_SIGMA = 20.0  # of all other voxels
+
+
+def hot_voxels(values: np.ndarray) -> list[tuple[int, int, int]]:
+    """Places (z, y, x) of voxels that stand alone, far above all their neighbours or far below.
+
+    Args:
+        values: (z, y, x), finite.
+    """
+    count = min(MOST, values.size)
+    strength = np.abs(values)
+    order = np.argpartition(strength, values.size - count, axis=None)[-count:]
+    strongest = strength.flat[order]
+    others = np.delete(strength.ravel(), order) if count < values.size else strength.ravel()
+    sigma = float(np.sqrt(np.mean(others.astype(np.float64) ** 2)))
+    places = np.stack(np.unravel_index(order, values.shape), axis=1)
+    found = []
+    for place, value in zip(places.tolist(), strongest.tolist(), strict=True):
+        box = tuple(slice(max(0, i - 1), i + 2) for i in place)
+        around = np.sort(strength[box], axis=None)[-2] if strength[box].size > 1 else 0.0
+        if value > ABOVE_SIGMA * sigma and value > ABOVE_NEIGHBOURS * float(around):
+            found.append((place[0], place[1], place[2]))
+    return found
+
+
+def tamed(values: np.ndarray, places: list[tuple[int, int, int]]) -> np.ndarray:
+    """A copy in which these voxels have the median of their neighbours."""
+    result = values.copy()
+    for place in places:
+        box = tuple(slice(max(0, i - 1), i + 2) for i in place)
+        around = np.delete(values[box].ravel(), np.abs(values[box]).argmax())
+        result[place] = np.median(around)
+    return result
+
+
+def describe(name: str, values: np.ndarray, places: list[tuple[int, int, int]]) -> str:
+    """In words, which voxels of a map are meant."""
+    told = [f"{x}, {y}, {z} ({values[z, y, x]:.4g})" for z, y, x in places[:3]]
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    plural = "s" if len(places) > 1 else ""
+    return f"{name}: the voxel{plural} x, y, z = {'; '.join(told)}{more} can't be density"
