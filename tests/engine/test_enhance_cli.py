@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mrcfile
@@ -124,13 +125,22 @@ def test_permuted_axes_and_shifted_nstart_make_no_difference(tmp_path, map_file,
         mrc.header.mx, mrc.header.my, mrc.header.mz = GRID.size
         mrc.header.cella = tuple(1.3 * n for n in GRID.size)
         mrc.header.nxstart, mrc.header.nystart, mrc.header.nzstart = 23, 8, -15  # z, x, y
+    placed = replace(density.grid, origin=(8 * 1.3, -15 * 1.3, 23 * 1.3))
+    write_map(replace(density, grid=placed), tmp_path / "placed.mrc")
     results = []
-    for source in (map_file, other):
+    for source in (tmp_path / "placed.mrc", other):
         out = tmp_path / "out.mrc"
         assert run("enhance", source, "-o", out, "--weights", sharpener_weights) == 0
         results.append(read_map(out))
-    np.testing.assert_array_equal(results[0].values, results[1].values)
-    assert results[1].grid.origin == pytest.approx((8 * 1.3, -15 * 1.3, 23 * 1.3))
+    np.testing.assert_allclose(results[0].values, results[1].values, atol=1e-6)  # ORIGIN is float32
+    assert results[0].grid == results[1].grid
+    corner = results[1].grid.to_indices(
+        placed.origin
+    )  # a whole number of steps, up to one before the input's
+    assert ((corner >= -1e-3) & (corner < 1)).all()
+    header = (tmp_path / "out.mrc").read_bytes()[:1024]
+    start, origin = np.frombuffer(header, "<i4", 3, 16), np.frombuffer(header, "<f4", 3, 196)
+    assert start.any() and np.allclose(start, origin, atol=1e-4)  # steps of 1 A
 
 
 def spoiled(tmp_path: Path, name: str, values: np.ndarray, step: float = 1.3) -> Path:
@@ -225,7 +235,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, map_file, sharpener_weights, capsy
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mrcfile.mrcfile.MrcFile.set_data", full)
+    monkeypatch.setattr("cryomap.density.header_bytes", full)
     out = tmp_path / "results"
     out.mkdir()
     assert run("enhance", map_file, "-o", out / "out.mrc", "--weights", sharpener_weights) == 2

@@ -16,7 +16,7 @@ import pytest
 from conftest import blobs
 
 from cryomap.batch.files import beside
-from cryomap.batch.many import Outcome, Task, enhance_one, exit_code, plan
+from cryomap.batch.many import Outcome, Task, enhance_one, exit_code, plan, require_places
 from cryomap.batch.processes import enhance_in_processes, gpus
 from cryomap.batch.record import record_path
 from cryomap.cli import main as cli
@@ -130,7 +130,17 @@ def test_a_record_of_before_counts_and_a_new_option_at_its_default_changes_nothi
     assert states([task], settings) == ["done"]
     path = record_path(task.result)
     record = json.loads(path.read_text())
-    before = {"method", "resolution", "contour", "weights", "grid_spacing", "mask", "keep_lost", "samples", "model"}
+    before = {
+        "method",
+        "resolution",
+        "contour",
+        "weights",
+        "grid_spacing",
+        "mask",
+        "keep_lost",
+        "samples",
+        "model",
+    }
     assert before <= set(record["settings"])
     record["settings"] = {key: record["settings"][key] for key in before}
     path.write_text(json.dumps(record))
@@ -167,10 +177,60 @@ def test_the_result_of_another_map_is_kept(maps, folder, settings, tmp_path):
 
 def test_leftovers_of_a_killed_process_are_removed(maps, folder, settings):
     (task,) = plan(maps[:1], folder)
-    (folder / ".a_enhanced.mrc.x1y2z3").write_bytes(b"half")
-    (folder / ".b_enhanced.mrc.x1y2z3").write_bytes(b"of another map, perhaps in the making")
+    (folder / ".a_enhanced.mrc.x1y2z3ab.tmp").write_bytes(b"half")
+    kept = [".a_enhanced.json.swp", ".a_enhanced.mrc.backup", ".b_enhanced.mrc.x1y2z3ab.tmp"]
+    for name in kept:
+        (folder / name).write_bytes(b"of an editor, or of another map")
     assert states([task], settings) == ["done"]
-    assert names(folder) == [".b_enhanced.mrc.x1y2z3", "a_enhanced.json", "a_enhanced.mrc"]
+    assert names(folder) == sorted([*kept, "a_enhanced.json", "a_enhanced.mrc"])
+
+
+def test_what_others_made_stays(maps, folder, settings):
+    (task,) = plan(maps[:1], folder)
+    for path, content in ((task.result, "precious"), (record_path(task.result), '{"my": "notes"}')):
+        path.write_text(content)
+        outcome = enhance_one(task, settings)
+        assert outcome.kind == "input" and str(path) in outcome.message
+        assert path.read_text() == content
+        path.unlink()
+    assert states([task], settings) == ["done"]
+
+
+def test_a_run_that_fails_leaves_the_result_that_was_there(maps, folder, settings):
+    (task,) = plan(maps[:1], folder)
+    assert states([task], settings) == ["done"]
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for changes in ({"level": 1e9}, {"mask": str(folder / "none.mrc")}, {"weights": str(maps[0])}):
+        wrong = Options(**{"weights": settings.weights, "device": "cpu", **changes})
+        assert states([task], wrong) == ["failed"]
+        assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert states([task], settings) == ["skipped"]
+
+
+def test_a_result_that_is_not_what_its_record_says_is_made_again(maps, folder, settings):
+    (task,) = plan(maps[:1], folder)
+    assert states([task], settings) == ["done"]
+    whole = task.result.read_bytes()
+    for spoiled in (whole[:-1000], whole[:2000] + bytes(4) + whole[2004:], b""):
+        task.result.write_bytes(spoiled)
+        assert states([task], settings) == ["done"]
+        assert task.result.read_bytes() == whole
+    record = json.loads(record_path(task.result).read_text())
+    del record["outputs"]  # as records were before
+    record_path(task.result).write_text(json.dumps(record))
+    assert states([task], settings) == ["skipped"]
+    task.result.write_bytes(whole[:-1000])
+    assert states([task], settings) == ["done"]
+
+
+def test_results_through_a_linked_folder_are_results_all_the_same(maps, folder, settings, tmp_path):
+    (tmp_path / "link").symlink_to(folder)
+    inner = make_map(folder / "a_enhanced.mrc", 16)
+    before = inner.read_bytes()
+    tasks = plan([maps[0], inner], tmp_path / "link")
+    with pytest.raises(InputError, match="the same file as"):
+        require_places(tasks, settings)
+    assert inner.read_bytes() == before
 
 
 def test_the_exit_code():
