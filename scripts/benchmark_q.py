@@ -76,7 +76,9 @@ def one_complex(path: Path, method: Method, options: argparse.Namespace) -> list
 
 def _enhanced(density: DensityMap, method: Method, level: float, keep: bool, resolution: float) -> DensityMap:
     if keep:
-        return enhance_trusted(density, method, Options(level=level, resolution=resolution, keep_lost=True)).result
+        return enhance_trusted(
+            density, method, Options(level=level, resolution=resolution, keep_lost=True)
+        ).result
     return enhance(density, method, level)[0]
 
 

@@ -41,7 +41,9 @@ STEP = 1.0  # A, the voxels of simulated experiments
 TRUTH_RESOLUTION = 3.0  # A
 ATOM_VOLUME = 18.0  # A^3 for each atom that isn't hydrogen
 # What comes by chance would make each demo another one.
-EXPERIMENT = Settings(detergent=0, blobs=0, zone=0, soft_mask=0, anisotropic=0, coarse=0, solvent=1, side_chains=1)
+EXPERIMENT = Settings(
+    detergent=0, blobs=0, zone=0, soft_mask=0, anisotropic=0, coarse=0, solvent=1, side_chains=1
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     truth = replace(structure_factor_map(sharp, grid, TRUTH_RESOLUTION), name="truth")
     write_map(truth, options.output / "truth.mrc")
     write_pdb(model, options.output / "sample.pdb")
-    print(f"sample: {len(model.residues)} residues, {len(model)} atoms; a box of {' x '.join(map(str, grid.size))} A")
+    print(
+        f"sample: {len(model.residues)} residues, {len(model)} atoms; a box of {' x '.join(map(str, grid.size))} A"
+    )
     pictures = []
     for name, resolution in RESOLUTIONS.items():
         given = experiment(model, grid, resolution)
@@ -73,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = enhance_trusted(given, method, Options(level=level, resolution=resolution), model=model)
         write_map(given, options.output / f"{name}_input.mrc")
         write_map(done.result, options.output / f"{name}_output.mrc")
-        print(f"\n{name}, a map of {resolution:g} A, in {time.monotonic() - begun:.0f} s on {done.report.device}:")
+        print(
+            f"\n{name}, a map of {resolution:g} A, in {time.monotonic() - begun:.0f} s on {done.report.device}:"
+        )
         for line in [*changes(given, done, model, resolution), verdict(done)]:
             print(f"  {line}")
         pictures.append((name, resolution, given, done.result))

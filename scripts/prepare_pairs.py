@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,10 +21,13 @@ from cryomap.errors import InputError, WriteError
 from cryomap.replacing import replacing
 from pairs import archives, examine
 from pairs.checksums import read_checksums
+from pairs.download import receipt
 from pairs.entries import LISTS, SPLITS, Entry, read_list, scan_folder
 from pairs.files import write_index
 from pairs.identity import redundant, relatives
 from pairs.recipes import PAIR_RECIPES, PairRecipe, with_changes
+
+AT_ONCE = 4  # downloads
 
 
 def wanted_entries(options: argparse.Namespace) -> list[Entry]:
@@ -59,20 +63,64 @@ def sources(options: argparse.Namespace) -> archives.Sources:
 
 
 def prepare(
-    entries: list[Entry], recipe: PairRecipe, origin: archives.Sources, out: Path, jobs: int
+    entries: list[Entry],
+    recipe: PairRecipe,
+    origin: archives.Sources,
+    out: Path,
+    jobs: int,
+    keep_archives: bool = True,
 ) -> list[dict]:
     """Do all of it; the lines of the index.
 
+    Args:
+        entries: what is wanted.
+        recipe: the method's.
+        origin: where files come from and go to.
+        out: folder of the pairs.
+        jobs: entries at a time.
+        keep_archives: whether downloaded maps stay when their cubes are made.
+
     Raises:
-        InputError: MMseqs2 is needed and absent; the output can't be written.
+        InputError: MMseqs2 is needed and absent; the output can't be written, or the disk hasn't the room.
     """
+    done = {e.name: record for e in entries if (record := examine.remembered(e, recipe, out))}
+    _require_room([e for e in entries if e.name not in done], origin)
     with _workers(jobs) as pool:
-        records = _examine_all(entries, recipe, origin, out, pool)
+        records = done | _examine_all([e for e in entries if e.name not in done], recipe, origin, out, pool)
         _drop_relatives(entries, records, recipe, jobs)
-        _cut_all(entries, records, recipe, out, pool)
+        _cut_all([e for e in entries if e.name not in done], records, recipe, out, pool)
+    for entry in entries:
+        record = records[entry.name]
+        if entry.map_file or keep_archives or entry.name in done or not record.get("cubes"):
+            continue
+        examine.remember(entry, record, recipe, out)
+        for path in (Path(record["map_file"]), receipt(Path(record["map_file"]))):
+            path.unlink(missing_ok=True)
     rows = [_row(entry, records[entry.name]) for entry in entries]
     write_index(out, rows)
     return rows
+
+
+def _require_room(entries: list[Entry], origin: archives.Sources) -> None:
+    """Say how much is to be downloaded, and see that it fits.
+
+    Raises:
+        InputError: it doesn't.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        size = sum(pool.map(lambda entry: archives.size_to_come(entry, origin), entries))
+    if not size:
+        return
+    folder = next(p for p in (origin.folder, *origin.folder.absolute().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    print(
+        f"{size / 1e9:.2f} GB to download to {origin.folder}, where {free / 1e9:.1f} GB are free", flush=True
+    )
+    if size > free:
+        raise InputError(
+            f"{origin.folder}: {size / 1e9:.2f} GB won't fit into the {free / 1e9:.2f} GB that are free; make room, or "
+            "give --downloads a folder elsewhere"
+        )
 
 
 def _examine_all(
@@ -81,14 +129,16 @@ def _examine_all(
     from tqdm import tqdm
 
     records: dict[str, dict | Future] = {}
-    for entry in tqdm(entries, desc="entries", unit="entry", disable=None):
-        try:
-            found = archives.located(entry, origin)
-            records[entry.name] = pool.submit(examine.examine, found, recipe, out / "records")
-        except WriteError:
-            raise
-        except InputError as error:
-            records[entry.name] = {"reason": str(error), "failed": True}
+    with ThreadPoolExecutor(AT_ONCE) as downloads:
+        coming = {entry.name: downloads.submit(archives.located, entry, origin) for entry in entries}
+        for name, located in tqdm(coming.items(), desc="entries", unit="entry", disable=None):
+            try:
+                records[name] = pool.submit(examine.examine, located.result(), recipe, out / "records")
+            except WriteError:
+                downloads.shutdown(wait=False, cancel_futures=True)
+                raise
+            except InputError as error:
+                records[name] = {"reason": str(error), "failed": True}
     return {name: r.result() if isinstance(r, Future) else r for name, r in records.items()}
 
 
@@ -182,6 +232,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--emdb-server", action="append", default=[], help="base URL; may be given again")
     parser.add_argument("--pdb-server", action="append", default=[], help="base URL; may be given again")
+    parser.add_argument(
+        "--keep-archives",
+        action="store_true",
+        help="keep downloaded maps when their cubes are made; recipes of whole real maps need them",
+    )
     parser.add_argument("--attempts", type=int, default=6, help="per server and file (default: %(default)s)")
     parser.add_argument("--min-correlation", type=float, help="of map and model (default: 0.65)")
     parser.add_argument(
@@ -208,7 +263,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         entries = wanted_entries(options)
         write_settings(options.out, recipe)
-        rows = prepare(entries, recipe, sources(options), options.out, max(1, options.jobs))
+        rows = prepare(
+            entries, recipe, sources(options), options.out, max(1, options.jobs), options.keep_archives
+        )
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -41,7 +41,9 @@ def card_figures(entries: list[dict], variant: str) -> dict:
     if not means:
         raise InputError(f"{variant}: the evaluation has none of it; --variant names what it has")
     return {
-        DEPOSITED: {key: round(s.deposited, n) for key, (n, s) in means.items() if not key.startswith(SHARES)},
+        DEPOSITED: {
+            key: round(s.deposited, n) for key, (n, s) in means.items() if not key.startswith(SHARES)
+        },
         variant: {key: round(s.mean, n) for key, (n, s) in means.items()},
         "maps": len(own),
         "specimens": len({specimen_of(e) for e in own}),

@@ -6,12 +6,13 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from xml.etree import ElementTree
 
 from cryomap.errors import InputError
 
 from .checksums import Checksum
-from .download import fetch
+from .download import announced_size, fetch
 from .entries import Entry, emdb_number
 
 EMDB_SERVERS = (
@@ -19,6 +20,7 @@ EMDB_SERVERS = (
     "https://files.wwpdb.org/pub/emdb/structures",
     "https://ftp.pdbj.org/pub/emdb/structures",
 )
+_LOCKS: dict[Path, Lock] = {}
 PDB_SERVERS = (
     "https://files.wwpdb.org/pub/pdb/data/structures",
     "https://ftp.ebi.ac.uk/pub/databases/pdb/data/structures",
@@ -64,9 +66,9 @@ def located(entry: Entry, sources: Sources) -> Located:
     """
 
     def bring(urls: list[str]) -> str:
-        name = urls[0].rpartition("/")[2]
-        checksum = sources.checksums.get(name)
-        return str(fetch(urls, sources.folder / name, checksum, sources.attempts))
+        path = _place(urls, sources)
+        with _LOCKS.setdefault(path, Lock()):  # entries may share a file
+            return str(fetch(urls, path, sources.checksums.get(path.name), sources.attempts))
 
     for path in (entry.map_file, entry.model_file):
         if path and not Path(path).is_file():
@@ -87,6 +89,23 @@ def located(entry: Entry, sources: Sources) -> Located:
     )
     resolution = entry.resolution or _look_up_resolution(entry, model_file, bring, sources)
     return Located(entry.name, str(Path(map_file).resolve()), str(Path(model_file).resolve()), resolution)
+
+
+def size_to_come(entry: Entry, sources: Sources) -> int:
+    """Bytes of the entry's map and model that are still to be downloaded, as far as a server says so."""
+    wanted = []
+    try:
+        if entry.emdb_id and not entry.map_file:
+            wanted.append(map_urls(entry.emdb_id, sources.emdb))
+        if entry.pdb_id and not entry.model_file:
+            wanted.append(model_urls(entry.pdb_id, sources.pdb))
+    except InputError:  # `located` will say so
+        return 0
+    return sum(announced_size(urls) for urls in wanted if not _place(urls, sources).is_file())
+
+
+def _place(urls: list[str], sources: Sources) -> Path:
+    return sources.folder / urls[0].rpartition("/")[2]
 
 
 def _look_up_resolution(entry: Entry, model_file: str, bring, sources: Sources) -> float:
@@ -122,7 +141,7 @@ def model_urls(pdb_id: str, servers: tuple[str, ...] = PDB_SERVERS) -> list[str]
         InputError: not a PDB id.
     """
     code = pdb_id.strip().lower().removeprefix("pdb_0000")
-    if not re.fullmatch(r"[0-9][a-z0-9]{3}", code):
+    if not (pdb_id.isascii() and re.fullmatch(r"[0-9][a-z0-9]{3}", code)):
         raise InputError(f"{pdb_id!r} is not a PDB id such as 7CEC")
     return [
         f"{server}/{state}/mmCIF/{code[1:3]}/{code}.cif.gz"

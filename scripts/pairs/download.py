@@ -23,6 +23,7 @@ from cryomap.errors import InputError, WriteError
 from .checksums import Checksum, announced_checksums, digest, fault, read_checksums
 
 BLOCK = 1 << 20
+HEADERS = {"Accept-Encoding": "identity", "User-Agent": "ChimeraX-MapEnhance"}
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -60,10 +61,12 @@ def fetch(
         timeout: seconds without a byte after which a transfer counts as broken.
 
     Raises:
-        InputError: no server has the file, or it fails its checks on each.
+        InputError: no server has the file, it fails its checks on each, or an address isn't one of HTTP(S).
         WriteError: it can't be written (disk full).
     """
     path, causes = Path(path), []
+    for url in urls:
+        _require_http(url)
     if path.is_file() and _still_good(path, checksum):
         return path
     for url in urls:
@@ -87,6 +90,34 @@ def fetch(
     raise InputError(f"{path.name}: can't be downloaded ({'; '.join(dict.fromkeys(causes))})")
 
 
+def announced_size(urls: list[str], timeout: float = 20.0) -> int:
+    """Bytes of a file, as the first server that has it says; 0 if none does."""
+    for url in urls:
+        _require_http(url)
+        request = urllib.request.Request(url, headers=HEADERS, method="HEAD")
+        try:
+            with OPENER.open(request, timeout=timeout) as response:
+                return int(response.headers.get("Content-Length") or 0)
+        except (OSError, http.client.HTTPException, ValueError):
+            continue
+    return 0
+
+
+def _require_http(url: str) -> None:
+    if not url.lower().startswith(("http://", "https://")):
+        raise InputError(f"{url}: only http:// and https:// addresses are downloaded from")
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Follows HTTP(S) alone, redirections too: never a file of this machine."""
+    opener = urllib.request.OpenerDirector()
+    names = "Proxy Unknown HTTP HTTPDefaultError HTTPRedirect HTTPS"
+    for handler in (getattr(urllib.request, f"{name}Handler") for name in names.split()):
+        opener.add_handler(handler())
+    opener.add_handler(urllib.request.HTTPErrorProcessor())
+    return opener
+
+
 def _download(url: str, path: Path, checksum: Checksum | None, timeout: float) -> None:
     announced = _transfer(url, path, timeout)
     part = _part(path)
@@ -96,7 +127,7 @@ def _download(url: str, path: Path, checksum: Checksum | None, timeout: float) -
         raise _WrongError(problem)
     with open(part, "rb") as handle:
         os.fsync(handle.fileno())
-    _write_file(_receipt(path), f"{digest(part, 'sha256')}  {path.name}\n")
+    _write_file(receipt(path), f"{digest(part, 'sha256')}  {path.name}\n")
     os.replace(part, path)
     _drop(_state(path))
 
@@ -124,11 +155,11 @@ def _transfer(url: str, path: Path, timeout: float) -> list[Checksum]:
 
 
 def _open(url: str, have: int, validator: str | None, timeout: float, part: Path):
-    headers = {"Accept-Encoding": "identity", "User-Agent": "ChimeraX-MapEnhance"}
+    headers = dict(HEADERS)
     if have and validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     try:
-        return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
+        return OPENER.open(urllib.request.Request(url, headers=headers), timeout=timeout)
     except urllib.error.HTTPError as error:
         if error.code == 416:
             _drop(part)
@@ -193,10 +224,10 @@ def _writing(path: Path) -> Iterator[None]:
 def _still_good(path: Path, checksum: Checksum | None) -> bool:
     """Whether a file that is there is the one that was checked, or, put there by hand, passes the checks."""
     wanted = [checksum] if checksum else []
-    receipt = _receipt(path)
-    if receipt.is_file():
-        wanted += read_checksums(receipt).values()
-    return fault(path, wanted, path.suffix == ".gz" and not receipt.is_file()) is None
+    kept = receipt(path)
+    if kept.is_file():
+        wanted += read_checksums(kept).values()
+    return fault(path, wanted, path.suffix == ".gz" and not kept.is_file()) is None
 
 
 def _part(path: Path) -> Path:
@@ -207,10 +238,14 @@ def _state(path: Path) -> Path:
     return path.parent / f".{path.name}.part.json"
 
 
-def _receipt(path: Path) -> Path:
+def receipt(path: Path) -> Path:
+    """Where the SHA-256 of a downloaded file is kept."""
     return path.parent / f"{path.name}.sha256"
 
 
 def _drop(*paths: Path) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
+
+
+OPENER = _opener()

@@ -146,7 +146,7 @@ def emdb_number(emdb_id: str) -> str:
     Raises:
         InputError: not an EMDB id.
     """
-    match = re.fullmatch(r"(?:EMD[-_]?)?(\d{1,6})", emdb_id.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(?:EMD[-_]?)?([0-9]{1,6})", emdb_id.strip(), re.IGNORECASE | re.ASCII)
     if not match:
         raise InputError(f"{emdb_id!r} is not an EMDB id such as EMD-30342")
     return match[1].lstrip("0").zfill(4)

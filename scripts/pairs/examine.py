@@ -15,6 +15,7 @@ from cryomap.errors import InputError
 from cryomap.replacing import replacing
 
 from .archives import Located
+from .entries import Entry
 from .files import save_pair, valid_starts
 from .identity import sequences
 from .recipes import PairRecipe, map_model_correlation, objection, target
@@ -106,6 +107,30 @@ def cut_cubes(name: str, record: dict, recipe: PairRecipe, folder: Path) -> int:
     with replacing(done, make_folders=True) as temporary:
         Path(temporary).write_text(key)
     return len(starts)
+
+
+def remember(entry: Entry, record: dict, recipe: PairRecipe, folder: Path) -> None:
+    """Keep that an entry is done, for when its map is no longer there.
+
+    Raises:
+        WriteError: it can't be written.
+    """
+    with replacing(folder / "records" / f"{entry.name}.done", make_folders=True) as temporary:
+        Path(temporary).write_text(json.dumps({"key": _done_key(entry, recipe), "record": record}))
+
+
+def remembered(entry: Entry, recipe: PairRecipe, folder: Path) -> dict | None:
+    """The record of an entry that is done, its cubes there; else None."""
+    try:
+        kept = json.loads((folder / "records" / f"{entry.name}.done").read_text())
+        there = (folder / f"{entry.name}.starts.npy").is_file() and kept["key"] == _done_key(entry, recipe)
+        return kept["record"] if there else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _done_key(entry: Entry, recipe: PairRecipe) -> dict:
+    return json.loads(json.dumps([asdict(entry), asdict(recipe)]))
 
 
 def make_pair(density: DensityMap, model: AtomicModel, recipe: PairRecipe, resolution: float) -> np.ndarray:

@@ -37,6 +37,12 @@ class Archive:
             def do_GET(self) -> None:
                 archive.answer(self)
 
+            def do_HEAD(self) -> None:
+                found = archive.files.get(self.path)
+                self.send_response(200 if found is not None else 404)
+                self.send_header("Content-Length", str(len(found or b"")))
+                self.end_headers()
+
             def log_message(self, *arguments) -> None:
                 pass
 

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from average_weights import main
 from cryomap.networks.card import Card
 from cryomap.networks.checkpoint import load_weights, save_weights
 from cryomap.networks.superem import Generator
+from pairs.checksums import digest
 
 SMALL = {"channels": 4, "blocks": 1, "norm": "none"}
 CARD = Card("superem", "test", {"name": "superem", "arguments": SMALL}, tile=16, margin=2, stride=12)
@@ -30,10 +32,27 @@ def test_the_mean_is_weighted_and_told(tmp_path, half):
     assert main(words) == 0
     network, card = load_weights("superem", tmp_path / "mean.safetensors")
     assert all(torch.equal(p, torch.full_like(p, 1.75)) for p in network.parameters())
-    assert card.training == {
-        "steps": 20,
-        "average of": [{"share": 0.25, "steps": 10}, {"share": 0.75, "steps": 20}],
-    }
+    told = card.training["average of"]
+    assert [(part["share"], part["steps"]) for part in told] == [(0.25, 10), (0.75, 20)]
+    assert [part["sha256"] for part in told] == [digest(path, "sha256") for path in (one, two)]
+
+
+def test_a_record_makes_the_same_again_or_says_what_is_another(tmp_path, capsys):
+    one, two = saved(tmp_path / "1.safetensors", 1.0, 10), saved(tmp_path / "2.safetensors", 2.0, 20)
+    mean = tmp_path / "mean.safetensors"
+    assert main([str(mean), f"1:{one}", f"3:{two}", "--half"]) == 0
+    first, record = load_file(mean), mean.with_suffix(".toml")
+    mean.unlink()
+    assert main([str(mean), "--by", str(record)]) == 0
+    again = load_file(mean)
+    assert all(torch.equal(again[key], first[key]) and first[key].dtype == torch.float16 for key in first)
+    saved(two, 2.5, 30)
+    assert main([str(mean), "--by", str(record)]) == 2
+    assert "2.safetensors: not the weights that were averaged" in capsys.readouterr().err
+    for broken in ("", "part = 4", "[[part]]\nshare = 1", "[[part]]\nshare = -1.0\nfile = 'a'", "half ="):
+        record.write_text(broken)
+        assert main([str(mean), "--by", str(record)]) == 2
+        assert "mean.toml: not a record" in capsys.readouterr().err
 
 
 def test_unlike_networks_and_shares_of_nothing_are_refused(tmp_path, capsys):

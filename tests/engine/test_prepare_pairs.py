@@ -52,6 +52,65 @@ def test_two_entries_of_an_archive_become_cubes(archive, tmp_path, capsys):
     assert len(archive.requests) == requests
 
 
+def test_the_size_is_said_first_and_must_fit(archive, tmp_path, capsys, monkeypatch):
+    (tmp_path / "list.tsv").write_text("emdb_id\tpdb_id\tresolution_A\nEMD-1\t1ABC\t4.5\n")
+    size = sum(len(archive.files[f]) for f in archive.files if "0001" in f or "1abc" in f)
+    usage = shutil.disk_usage(tmp_path)._replace(free=size - 1)
+    monkeypatch.setattr(prepare_pairs.shutil, "disk_usage", lambda folder: usage)
+    words = ["--list", tmp_path / "list.tsv", "--splits", "train,validation,test", *served(archive)]
+    assert prepare("superem", tmp_path / "pairs", *words) == 2
+    assert "won't fit into" in capsys.readouterr().err and not archive.requests
+    monkeypatch.undo()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert prepare("superem", tmp_path / "pairs", *words) == 0
+    assert f"{size / 1e9:.2f} GB to download" in capsys.readouterr().out
+
+
+def test_maps_are_kept_only_if_asked_for(archive, tmp_path):
+    (tmp_path / "list.tsv").write_text("emdb_id\tpdb_id\tresolution_A\tsplit\nEMD-1\t1ABC\t4.5\ttrain\n")
+    out, words = tmp_path / "pairs", ["--list", tmp_path / "list.tsv", *served(archive)]
+    assert prepare("superem", out, *words) == 0
+    assert not list(out.glob("downloads/*.map.gz*")) and list(out.glob("downloads/*.cif.gz"))
+    requests, cubes = len(archive.requests), len(PairCubes(out))
+    assert prepare("superem", out, *words) == 0 and len(archive.requests) == requests
+    assert len(PairCubes(out)) == cubes
+    assert prepare("superem", tmp_path / "other", *words, "--keep-archives") == 0
+    assert list(tmp_path.glob("other/downloads/*.map.gz"))
+
+
+@pytest.mark.parametrize("wrong", ["--emdb-server=file:///etc", "--pdb-server=ftp://127.0.0.1/pdb"])
+def test_nothing_but_http_is_downloaded_from(archive, tmp_path, capsys, wrong):
+    (tmp_path / "list.tsv").write_text("emdb_id\tpdb_id\tresolution_A\nEMD-1\t1ABC\t4.5\n")
+    words = [wrong] + ([] if "emdb" in wrong else ["--emdb-server", archive.url + "/emdb"])
+    code = prepare(
+        "superem",
+        tmp_path / "p",
+        "--list",
+        tmp_path / "list.tsv",
+        "--splits",
+        "train,validation,test",
+        *words,
+    )
+    assert code in (1, 2)
+    assert "only http:// and https://" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ids", ["EMD-\u0661\u0662\t1ABC", "EMD-1\t7\u212aEC"])
+def test_ids_are_ascii(tmp_path, capsys, ids):
+    """Arabic digits, and a Kelvin sign that lower() makes a k."""
+    (tmp_path / "list.tsv").write_text(f"emdb_id\tpdb_id\tresolution_A\n{ids}\t4.5\n")
+    words = [
+        "--list",
+        tmp_path / "list.tsv",
+        "--splits",
+        "train,validation,test",
+        "--emdb-server",
+        "http://127.0.0.1:9",
+    ]
+    assert prepare("superem", tmp_path / "p", *words, "--attempts", "1") in (1, 2)
+    assert "is not a" in capsys.readouterr().err
+
+
 def test_an_entry_that_fails_does_not_stop_the_others_and_is_tried_again(archive, tmp_path, capsys):
     (tmp_path / "list.tsv").write_text(
         "emdb_id\tpdb_id\tresolution_A\tsplit\nEMD-1\t9ABC\t4.5\ttrain\nEMD-2\t2ABC\t4.5\ttrain\n"
