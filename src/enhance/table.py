@@ -25,13 +25,23 @@ def _row(volume: Volume, report: Report) -> str:
     number = volume.id_string
     cells = (
         f'<a href="cxcmd:select #{number}">#{number} {escape(volume.name)}</a>',
-        f"{escape(report.method)}, {escape(Path(report.weights).name)}",
+        f"{escape(report.method)}, {escape(Path(report.weights).name)}{_from_input(report)}",
         f"{escape(report.device.upper())}, {escape(report.precision)}",
         duration(report.seconds),
         f"{report.tiles_run} of {report.tiles_total}",
         f"{report.contour_out:.4g} (input {report.contour_in:.4g})",
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _from_input(report: Report) -> str:
+    """What of a result is the input's, in words."""
+    parts = ""
+    if report.detail_from_input is not None:
+        parts += f"; detail finer than {report.detail_from_input:g} &Aring; is the input&rsquo;s"
+    if report.preserved:
+        parts += f"; {report.preserved:.0f} &Aring;<sup>3</sup> preserved"
+    return parts
 
 
 def duration(seconds: float) -> str:
