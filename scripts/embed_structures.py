@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -19,9 +22,11 @@ from cryomap.atoms import read_model
 from cryomap.errors import InputError
 from cryomap.replacing import replacing
 from pairs.checksums import digest
-from pairs.embedding import backbones, structural_embedding
+from pairs.embedding import backbones, packed_backbones, structural_embedding
 from pairs.entries import MODEL_ENDINGS
 from pairs.files import save_array
+from simulation.packs import unpack
+from simulation.structures import Structure
 
 
 def structures(source: Path) -> dict[str, Path]:
@@ -70,26 +75,41 @@ def embed(source: Path, out: Path, weights: Path, device: str) -> list[str]:
 
     encoder, weights_digest = None, digest(weights, "sha256") if weights.is_file() else ""
     problems = []
-    for name, path in tqdm(structures(source).items(), unit="structure", disable=None):
+    for name, read in tqdm(readers(source).items(), unit="structure", disable=None):
         try:
-            model = read_model(path)
-            record = {"model_sha256": digest(path, "sha256"), "weights_sha256": weights_digest}
-            if is_cached(out / f"{name}.npy", record):
-                continue
-            chains = backbones(model)
+            chains, model_digest = read()
         except InputError as error:
             problems.append(str(error))
+            continue
+        record = {"model_sha256": model_digest, "weights_sha256": weights_digest}
+        if is_cached(out / f"{name}.npy", record):
             continue
         encoder = encoder or Encoder(weights, device)
         save(structural_embedding([encoder(c) for c in chains.values()]), record, out / f"{name}.npy")
     return problems
 
 
+def readers(source: Path) -> dict[str, Callable[[], tuple[dict[str, np.ndarray], str]]]:
+    """By name, what gives a structure's backbones by chain and the SHA-256 of where they are from."""
+
+    def of_file(path: Path) -> tuple[dict[str, np.ndarray], str]:
+        return backbones(read_model(path)), digest(path, "sha256")
+
+    def of_pack(structure: Structure) -> tuple[dict[str, np.ndarray], str]:
+        return packed_backbones(structure), hashlib.sha256(structure.positions.numpy().tobytes()).hexdigest()
+
+    if source.suffix == ".npz":
+        return {s.pdb_id: partial(of_pack, s) for s in unpack(source)}
+    return {name: partial(of_file, path) for name, path in structures(source).items()}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 0 if every structure has its embedding, 1 if some can't have one, 2 bad input."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "source", type=Path, help="index.tsv of prepare_pairs.py, a folder of models, or a model"
+        "source",
+        type=Path,
+        help="structures.npz of pack_structures.py, index.tsv of prepare_pairs.py, a folder of models, or a model",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for NAME.npy")
     parser.add_argument("--weights", type=Path, required=True, help="esm_if1_gvp4_t16_142M_UR50.pt")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from cryomap.atoms import AtomicModel
+from cryomap.atoms import KINDS, AtomicModel
 from cryomap.errors import InputError
+from simulation.structures import Structure
 
 LENGTH = 800
+LONGEST_BOND = 1.75  # A, of N-CA and CA-C, with the pack's rounding
 STANDARD = frozenset(
     "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split()
 )
@@ -40,6 +42,34 @@ def backbones(model: AtomicModel) -> dict[str, np.ndarray]:
     if not chains:
         raise InputError(f"{model.name}: no protein residue with a complete backbone (N, CA, C) in it")
     return {name: np.array(rows, np.float32) for name, rows in chains.items()}
+
+
+def packed_backbones(structure: Structure) -> dict[str, np.ndarray]:
+    """The same of a packed structure, which knows no atoms' names: of each residue the main chain's nitrogen and its
+    first two carbons, where they are as far apart as N, CA and C are.
+
+    Raises:
+        InputError: no such residue in it.
+    """
+    main = (structure.kinds == KINDS.index("protein")) & (structure.depths == 0)
+    rows = zip(
+        *(structure.columns()[name][main].tolist() for name in ("chains", "residues", "atomic_numbers")),
+        structure.positions[main].numpy(),
+        strict=True,
+    )
+    atoms: dict[tuple[int, int], dict[int, list[np.ndarray]]] = {}
+    for chain, residue, number, position in rows:
+        atoms.setdefault((chain, residue), {}).setdefault(number, []).append(position)
+    chains: dict[str, list[np.ndarray]] = {}
+    for (chain, _), found in atoms.items():
+        n, carbons = found.get(7, []), found.get(6, [])
+        if n and len(carbons) > 1:
+            row = np.array([n[0], *carbons[:2]], np.float32)
+            if (np.linalg.norm(np.diff(row, axis=0), axis=1) < LONGEST_BOND).all():
+                chains.setdefault(str(chain), []).append(row)
+    if not chains:
+        raise InputError(f"{structure.pdb_id}: no protein residue with a complete backbone (N, CA, C) in it")
+    return {name: np.array(rows) for name, rows in chains.items()}
 
 
 def pad(chains: list[np.ndarray]) -> np.ndarray:

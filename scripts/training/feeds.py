@@ -123,6 +123,10 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
         names = {part for e in tested for part in (e.name, e.emdb_id) if part}
         training = [s for s in training if not is_related(s, names)]
         if "simulated" in shares:
+            if given.embeddings:  # nucleic acids have none
+                training = [s for s in training if (given.embeddings / f"{s.pdb_id}.npy").is_file()]
+            if not training:
+                raise InputError(f"{given.structures}: nothing in it to train on")
             embeddings = _embeddings(given, [s.pdb_id for s in training])
             feeds["simulated"] = SimulatedCubes(
                 training,

@@ -9,11 +9,23 @@ import json
 import gemmi
 import numpy as np
 import pytest
+import torch
+from training_runs import TINY, make, run, words
 
 import embed_structures
+import train as script
 from cryomap.atoms import read_model
 from cryomap.errors import InputError
-from pairs.embedding import backbones, fixed_length, importance, pad, pool_chains, structural_embedding
+from pairs.embedding import (
+    backbones,
+    fixed_length,
+    importance,
+    packed_backbones,
+    pad,
+    pool_chains,
+    structural_embedding,
+)
+from simulation.packs import pack, read_folder, unpack
 
 
 def helix_pdb(chain: str, length: int, origin: float = 0.0, name: str = "ALA") -> list[str]:
@@ -132,7 +144,6 @@ def tiny_checkpoint(tmp_path_factory):
     for needed in ("torch_geometric", "torch_scatter", "biotite"):
         pytest.importorskip(needed, reason=f"{needed} is not installed (requirements-embed.txt)")
     import esm
-    import torch
     from esm.inverse_folding.gvp_transformer import GVPTransformerModel
 
     settings = argparse.Namespace(arch="vt_medium_with_invariant_gvp", dropout=0.1, attention_dropout=0.1)
@@ -220,3 +231,52 @@ def test_wrong_weights_are_named(tiny_checkpoint, tmp_path):
     torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(InputError, match=r"other\.pt: not an ESM-IF1 checkpoint"):
         Encoder(tmp_path / "other.pt")
+
+
+def helices(folder):
+    """Two helices of two chains each, with a nucleotide that has no backbone of a protein."""
+    folder.mkdir()
+    for n in (1, 2):
+        lines = [*helix_pdb("A", 12 + n), *helix_pdb("B", 9, origin=14.0)]
+        lines.append("ATOM   9999  P    DA C   1      30.000   2.000   1.000  1.00 20.00           P")
+        (folder / f"m{n}.pdb").write_text("\n".join([*lines, "END", ""]))
+    return folder
+
+
+def test_a_pack_gives_the_backbones_of_its_files(tmp_path):
+    """Against the files themselves, whose atoms have names."""
+    structures, _ = read_folder(helices(tmp_path / "models"))
+    pack(structures, tmp_path / "made.npz")
+    for structure in unpack(tmp_path / "made.npz"):
+        model = read_model(tmp_path / "models" / f"{structure.pdb_id}.pdb")
+        expected, found = (list(c.values()) for c in (backbones(model), packed_backbones(structure)))
+        assert [len(c) for c in found] == [len(c) for c in expected]
+        for mine, chain in zip(found, expected, strict=True):
+            assert np.abs(mine + model.positions.mean(axis=0) - chain).max() < 0.02
+
+
+def test_packed_structures_are_embedded_and_trained_with(tmp_path, monkeypatch):
+    """With an encoder that gives random numbers: the cross-attention moves, as it doesn't without embeddings."""
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(
+        "pairs.esm_if1.Encoder",
+        lambda weights, device: lambda chain: rng.random((len(chain), 512), np.float32),
+    )
+    made = make(tmp_path)
+    pack(read_folder(helices(tmp_path / "models"))[0], tmp_path / "made.npz")
+    out = tmp_path / "embeddings"
+    asked = [str(tmp_path / "made.npz"), "--out", str(out), "--weights", str(tmp_path / "none.pt")]
+    assert embed_structures.main(asked) == 0
+    assert np.load(out / "m1.npy").shape == (800, 512)
+    samu = TINY.replace('"superem"', '"cryosamu"')
+    samu = samu.replace('channels = 4, blocks = 2, norm = "none",', "base = 8, groups = 4,")
+    (made / "samu.toml").write_text(samu)
+    line = words(made, "with", recipe="samu.toml", method="cryosamu")
+    assert script.main([*line, "--embeddings", str(out), "--steps", "2"]) == 0
+    run(made, "without", 2, recipe="samu.toml", method="cryosamu")
+    moments = [
+        torch.load(made / name / "last.ckpt", weights_only=True)["optimiser"]["state"]
+        for name in ("with", "without")
+    ]
+    assert len(moments[0]) > len(moments[1])  # parameters that had a gradient
+    assert script.main([*line, "--embeddings", str(tmp_path / "models"), "--steps", "2"]) == 2
