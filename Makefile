@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 CHIMERAX ?= chimerax
 
-.PHONY: env demo test lint matrix bundle clean
+.PHONY: env demo test fuzz lint matrix bundle clean
 
 # Everything is installed into .venv, so nothing of the user's own Python changes.
 env: $(VENV)/.ready
@@ -22,6 +22,9 @@ demo: $(VENV)/.engine
 
 test: env
 	$(PY) -m pytest
+
+fuzz: env
+	$(PY) scripts/fuzz.py --seconds 60
 
 lint: env
 	$(PY) -m ruff check .

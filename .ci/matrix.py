@@ -47,7 +47,8 @@ def _tried(python: str, version: str, numpy: str) -> str:
     folder = ROOT / ".matrix" / f"{version}-{numpy.partition('=')[2].strip('=') or numpy[-1]}"
     own = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not (folder / ".ready").is_file():
-        packages = [numpy, "-r", str(ROOT / "requirements.txt"), "-r", str(ROOT / "requirements-demo.txt"), "pytest>=8"]
+        files = [str(ROOT / f"requirements{what}.txt") for what in ("", "-demo")]
+        packages = [numpy, "-r", files[0], "-r", files[1], "pytest>=8", "mrcfile"]
         steps = (
             [python, "-m", "venv", "--clear", str(folder)],
             [str(own), "-m", "pip", "install", "--quiet", "--only-binary=:all:", *packages],

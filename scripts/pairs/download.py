@@ -70,6 +70,9 @@ def fetch(
     if path.is_file() and _still_good(path, checksum):
         return path
     for url in urls:
+        if not (url.isascii() and url.startswith(("https://", "http://"))):
+            raise InputError(f"{url!r}: not an address of a server (http or https)")
+    for url in urls:
         wrong = 0
         for attempt in range(attempts):
             if attempt:

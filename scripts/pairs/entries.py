@@ -64,8 +64,11 @@ def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) 
     folders = [path.parent, path.parent / "maps"] if folder is None else [Path(folder)]
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    with open(path, newline="") as handle:
-        rows = list(csv.DictReader(handle, delimiter="\t"))
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle, delimiter="\t"))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a table in UTF-8 ({error}); save it as such") from None
     if not rows:
         raise InputError(f"{path}: no entries in it")
     if not {"emdb_id", "map_file"} & set(rows[0]):
@@ -92,8 +95,10 @@ def _entry(row: dict, folders: list[Path], where: str) -> Entry:
         raise InputError(f"{where}: neither emdb_id nor map_file")
     try:
         resolution = float(value.get("resolution_A") or 0)
+        if not 0 <= resolution <= 100:
+            raise ValueError
     except ValueError:
-        raise InputError(f"{where}: resolution_A is {value['resolution_A']!r}, not a number") from None
+        raise InputError(f"{where}: resolution_A is {value['resolution_A']!r}, not a number of A") from None
     split = value.get("split") or split_of(name)
     if split not in SPLITS:
         raise InputError(f"{where}: split is {split!r}; it must be one of {', '.join(SPLITS)}, or empty")

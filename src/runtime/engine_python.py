@@ -25,7 +25,6 @@ NEEDED = {
     "numpy": "numpy>=1.26",
     "scipy": "scipy>=1.11",
     "safetensors": "safetensors>=0.4.3",
-    "mrcfile": "mrcfile>=1.5",
     "gemmi": "gemmi>=0.6.7",
 }
 _FIND = "import json, sys; from importlib.util import find_spec as f; print(json.dumps([m for m in {0} if not f(m)]))"

@@ -15,7 +15,7 @@ from chimerax.map_enhance.runtime import engine_python, install_plan
 from chimerax.map_enhance.runtime import install as engine_install
 from support import PYTHON, leftovers, open_map, use_fake_engine, use_python, user_error
 
-NAMES = ("torch", "numpy", "scipy", "safetensors", "mrcfile", "gemmi")
+NAMES = ("torch", "numpy", "scipy", "safetensors", "gemmi")
 
 
 def test_adopted_python_is_remembered(session):
