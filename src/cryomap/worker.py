@@ -186,5 +186,6 @@ def _save(path: str, values: np.ndarray) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m cryomap.worker JOB.json")
+        print("usage: python -m cryomap.worker JOB.json", file=sys.stderr)
+        sys.exit(BAD_INPUT)
     sys.exit(main(sys.argv[1]))
