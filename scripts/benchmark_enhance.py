@@ -28,7 +28,8 @@ import numpy as np
 from cryomap.density import DensityMap, read_map, resample, write_map
 from cryomap.errors import InputError
 from cryomap.replacing import replacing
-from demo_sample import noisy_map, sample_grid, sample_model
+from sample.experiment import experiment, sample_grid
+from sample.model import sample_model
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 EDGES = (30, 64, 100, 150, 200, 300, 400, 512)  # A
@@ -97,7 +98,7 @@ def box_of(density: DensityMap, edge: int) -> DensityMap:
 def _sample() -> DensityMap:
     """The demo's map, at 4 A."""
     model = sample_model()
-    return noisy_map(model, sample_grid(model, 1.0), 4.0, 0.5, seed=0)
+    return experiment(model, sample_grid(model), 4.0)
 
 
 def machine(device: str, threads: int) -> dict:

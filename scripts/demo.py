@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
@@ -30,20 +29,12 @@ from cryomap.job import Options  # noqa: E402
 from cryomap.metrics.assess import assess  # noqa: E402
 from cryomap.networks.card import BUNDLED  # noqa: E402
 from cryomap.simulate import structure_factor_map  # noqa: E402
-from sample.model import sample_grid, sample_model  # noqa: E402
-from simulation.box import Box  # noqa: E402
-from simulation.settings import Settings  # noqa: E402
-from simulation.steps import STEPS, Making  # noqa: E402
-from simulation.structures import structure_of  # noqa: E402
+from sample.experiment import experiment, sample_grid  # noqa: E402
+from sample.model import sample_model  # noqa: E402
 
 RESOLUTIONS = {"superem": 4.0, "cryosamu": 6.0}  # A
-STEP = 1.0  # A, the voxels of simulated experiments
 TRUTH_RESOLUTION = 3.0  # A
 ATOM_VOLUME = 18.0  # A^3 for each atom that isn't hydrogen
-# What comes by chance would make each demo another one.
-EXPERIMENT = Settings(
-    detergent=0, blobs=0, zone=0, soft_mask=0, anisotropic=0, coarse=0, solvent=1, side_chains=1
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
 
     model = sample_model()
-    grid = sample_grid(model, STEP)
+    grid = sample_grid(model)
     sharp = replace(model, b_factors=np.full(len(model), 20.0))
     truth = replace(structure_factor_map(sharp, grid, TRUTH_RESOLUTION), name="truth")
     write_map(truth, options.output / "truth.mrc")
@@ -86,17 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     draw(pictures, truth, model, options.output / "demo.png")
     print(f"\nmaps, model and picture: {options.output}")
     return 0
-
-
-def experiment(model: AtomicModel, grid, resolution: float) -> DensityMap:
-    """The model as a simulated experiment of that resolution (A) shows it, always the same."""
-    rng = torch.Generator().manual_seed(1)
-    indices = torch.from_numpy(grid.to_indices(model.positions)[:, ::-1].astype(np.float32).copy())
-    atoms = replace(structure_of(model, "sample"), positions=indices * STEP)
-    making = Making(atoms, Box(grid.shape), resolution)
-    for step in STEPS.values():
-        making = step(making, EXPERIMENT, rng)
-    return DensityMap(making.density().numpy(), grid, f"{resolution:g} A")
 
 
 def changes(given: DensityMap, done: Enhanced, model: AtomicModel, resolution: float) -> list[str]:

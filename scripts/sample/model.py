@@ -6,7 +6,6 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from cryomap.atoms import AtomicModel, Residue
-from cryomap.grid import Grid
 
 from .chains import Atoms, protein_chain, rna_strand
 
@@ -103,10 +102,3 @@ def _as_model(named: list[tuple[str, str, str, Atoms]]) -> AtomicModel:
         residues=tuple(residues),
         name="sample",
     )
-
-
-def sample_grid(model: AtomicModel, step: float, padding: float = 16.0) -> Grid:
-    """A box around the model."""
-    low, high = model.positions.min(axis=0) - padding, model.positions.max(axis=0) + padding
-    size = np.ceil((high - low) / step).astype(int) + 1
-    return Grid(tuple(int(n) for n in size[::-1]), (step,) * 3, tuple(map(float, low)))

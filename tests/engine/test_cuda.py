@@ -22,7 +22,8 @@ from cryomap.enhancement.device import Predictor, choose_device, choose_precisio
 from cryomap.enhancement.methods import load_method
 from cryomap.enhancement.run import enhance
 from cryomap.grid import Grid
-from demo_sample import noisy_map, sample_grid, sample_model
+from sample.experiment import experiment, sample_grid
+from sample.model import sample_model
 from simulation.structures import pack
 
 pytestmark = pytest.mark.skipif(
@@ -47,9 +48,9 @@ cubes_per_box = 2
 
 @pytest.fixture(scope="module")
 def density():
-    """The demo's protein at 4 A, with noise."""
+    """The demo's map, at 4 A."""
     model = sample_model()
-    return noisy_map(model, sample_grid(model, 1.0), 4.0, 0.5, seed=0)
+    return experiment(model, sample_grid(model), 4.0)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -16,7 +16,8 @@ from cryomap.metrics.fourier import reflections, shell_correlation
 from cryomap.networks.cryosamu import CryoSAMU
 from cryomap.simulate import structure_factor_map
 from sample.amino_acids import SIDE_CHAINS
-from sample.model import AMINO_ACIDS, PARTS, sample_grid, sample_model
+from sample.experiment import experiment, sample_grid
+from sample.model import AMINO_ACIDS, PARTS, sample_model
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +113,8 @@ def test_the_parts_do_not_run_into_each_other(model):
 
 
 def test_the_experiment_is_of_the_model_and_always_the_same(model):
-    grid = sample_grid(model, demo.STEP)
-    given, again = (demo.experiment(model, grid, 6.0) for _ in range(2))
+    grid = sample_grid(model)
+    given, again = (experiment(model, grid, 6.0) for _ in range(2))
     assert np.array_equal(given.values, again.values)
     spacings, truth = reflections(grid), structure_factor_map(model, grid, 2.5)
     curve = shell_correlation(spacings.of_map(given.values), spacings.of_map(truth.values), spacings.d)
