@@ -61,7 +61,7 @@ def test_options_reach_the_engine(session):
             "keep_lost": True,
             "samples": 3,
             "model": None,
-        "preserve": None,
+            "preserve": None,
             "half_maps": False,
         }
     assert seen[0].contour_in == 0.5

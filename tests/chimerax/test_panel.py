@@ -135,8 +135,13 @@ def test_lost_density_is_red_and_clicked(session):
         view = comparison.results
         assert titles(comparison.pages) == ["Figures"]
         names = [view.topLevelItem(number).text(0) for number in range(view.topLevelItemCount())]
-        assert names == ["Lost density: share that is left", "Invented density: share that was there"]
-        lost = view.topLevelItem(0).child(0)
+        assert names == [
+            "Support by the input",
+            "Lost density: share that is left",
+            "Invented density: share that was there",
+        ]
+        assert view.topLevelItem(0).child(0).text(2) == "0.90"
+        lost = view.topLevelItem(1).child(0)
         assert [lost.text(column) for column in (1, 2, 3)] == ["1.00", "0.20", "-0.80"]
         assert lost.foreground(0).color() == LOST and "7.5 σ" in lost.text(0)
         place = view.visualItemRect(lost).center()
