@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from .containers import content, kind_of, read_at_most
 from .errors import InputError
-from .grid import Grid
+from .grid import Grid, three_floats
 from .mrc import HEADER_BYTES, SLACK, Header, data_start, header_bytes, parse_header
 from .replacing import replacing
 
@@ -149,6 +149,16 @@ def _packer(plain: BufferedIOBase, suffix: str) -> AbstractContextManager:
     if suffix == ".gz":
         return gzip.GzipFile("", "wb", 4, plain, mtime=0)
     return bz2.BZ2File(plain, "wb") if suffix == ".bz2" else nullcontext(plain)
+
+
+def with_voxel_size(density: DensityMap, size: float | None) -> DensityMap:
+    """The same voxels, `size` A large; the origin stays the voxel that it was. None changes nothing."""
+    if size is None:
+        return density
+    old = density.grid
+    new = replace(old, step=(size, size, size))
+    origin = new.axes @ np.linalg.solve(old.axes, np.array(old.origin))
+    return replace(density, grid=replace(new, origin=three_floats(origin)))
 
 
 def resample(density: DensityMap, grid: Grid, order: int = 1) -> DensityMap:

@@ -7,6 +7,7 @@ help: a new one is a field of `Options` and the code that uses it.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from .trust.input_verdict import InputWarning
 from .typed_json import from_plain, to_plain, type_hints
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+NUMBERED = r"cuda:\d+"  # one GPU of several
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Option:
         is_file: whether it is the path of a file.
         metavar: what help calls the value, if not by its kind.
         in_chimerax: whether ChimeraX's command has it, too; else models of the session take its place.
+        also: regular expression of values beside the choices.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Option:
     is_file: bool = False
     metavar: str = ""
     in_chimerax: bool = True
+    also: str = ""
 
     def check(self, value: Any) -> Any:
         """The value, as the option's type.
@@ -60,7 +64,8 @@ class Option:
         if value is None and self.default is None:
             return None
         value = from_plain(self.kind, value, words)
-        if self.choices and value not in self.choices:
+        other = self.also and re.fullmatch(self.also, str(value))
+        if self.choices and value not in self.choices and not other:
             raise InputError(f"{words} {value!r}: not one of {', '.join(self.choices)}")
         if self.bounds and not self.bounds[0] <= value <= self.bounds[1]:
             unit = self.unit and f" {self.unit}"
@@ -85,7 +90,9 @@ class Options:
     resolution: float | None = _option(None, "of the map; chooses the method", bounds=(1, 50), unit="A")
     level: float | None = _option(None, "contour level at which you look at the map")
     weights: str | None = _option(None, "file of network weights instead of the bundled ones", is_file=True)
-    device: str = _option("auto", "what to calculate on", choices=DEVICES)
+    device: str = _option(
+        "auto", "what to calculate on; cuda:1 is the second GPU", choices=DEVICES, also=NUMBERED
+    )
     grid_spacing: float | None = _option(None, "voxel size of the result", bounds=(0.2, 5), unit="A")
     mask: str | None = _option(None, "map; enhance only where it is above 0", is_file=True, in_chimerax=False)
     keep_lost: bool = _option(False, "blend the input into density that the network lost")
@@ -98,6 +105,16 @@ class Options:
         "model, MODEL:SELECTION or mask map where the input stays, sharpened and scaled like the result",
         in_chimerax=False,
         metavar="MODEL[:SELECTION]",
+    )
+    b_factor: float = _option(
+        0.0,
+        "of the result, in the end: below 0 sharpens it, above 0 blurs it",
+        bounds=(-1000, 1000),
+        unit="A^2",
+    )
+    low_pass: float | None = _option(None, "finer detail fades from the result", bounds=(1, 100), unit="A")
+    voxel_size: float | None = _option(
+        None, "of the input, where its header is wrong", bounds=(0.1, 20), unit="A", in_chimerax=False
     )
     half_maps: bool = _option(False, "enhance two half maps alone and together, and compare")
 

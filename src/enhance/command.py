@@ -191,7 +191,7 @@ def _enhance_description() -> CmdDesc:
 
 
 def _annotation(option: Option) -> Annotation:
-    if option.choices:
+    if option.choices and not option.also:
         return EnumOf(option.choices)
     if option.is_file:
         return OpenFileNameArg

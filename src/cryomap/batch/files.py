@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..atoms import read_model
-from ..density import DensityMap, is_ours, read_map, write_map
+from ..density import DensityMap, is_ours, read_map, with_voxel_size, write_map
 from ..errors import InputError, memory_for
 from ..job import Options
 from ..networks.card import BUNDLED
@@ -99,7 +99,7 @@ def enhance_file(
 
 def enhance_source(source: str | os.PathLike, options: Options, progress: Progress | None = None) -> Enhanced:
     """Read a map and enhance it; arguments and errors as in `enhance_file`."""
-    density = read_map(source)
+    density = with_voxel_size(read_map(source), options.voxel_size)
     for note in density.notes:
         log.warning(note)
     with memory_for(f"{source}, {' x '.join(map(str, density.grid.size))} voxels"):

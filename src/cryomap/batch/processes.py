@@ -39,7 +39,10 @@ def gpus(device: str) -> list[int | None]:
 
     from ..enhancement.device import choose_device
 
-    return list(range(torch.cuda.device_count())) if choose_device(device).type == "cuda" else [None]
+    chosen = choose_device(device)
+    if chosen.type != "cuda":
+        return [None]
+    return list(range(torch.cuda.device_count())) if chosen.index is None else [chosen.index]
 
 
 def enhance_in_processes(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..batch.files import beside, enhancer, input_files, require_ours
-from ..density import read_map, write_map
+from ..density import read_map, with_voxel_size, write_map
 from ..errors import InputError, memory_for
 from ..job import Options
 from ..outputs import require_map_output, require_outputs
@@ -39,7 +39,7 @@ def enhance_half_maps(
     require_map_output(output)
     require_outputs(paths, [*maps, *input_files(options)])
     require_ours(paths[1:])
-    first, second = (read_map(path) for path in maps)
+    first, second = (with_voxel_size(read_map(path), options.voxel_size) for path in maps)
     require_halves(first, second)
     enhance = enhancer(options, progress)
     from ..enhancement.halves import enhance_halves

@@ -49,6 +49,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--contour", type=float, nargs="+", metavar="LEVEL", help="of each map, for ligands")
     parser.add_argument("--stride", type=int, default=4, metavar="A", help="between cubes (default: 4)")
     parser.add_argument(
+        "--local-resolution",
+        metavar="OUT.mrc",
+        help="of two half maps (HALF1 --to HALF2): write it as a map in A, to color a surface by",
+    )
+    parser.add_argument(
         "--json", metavar="OUT", help="write one JSON object; - prints it instead of the table"
     )
     parser.add_argument("--csv", metavar="OUT", help="write every value, one a line; - prints them")
@@ -64,11 +69,13 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: a file can't be read or written, or the input makes no sense; nothing is printed then.
     """
-    from ..density import read_map, require_same_scale, resample
+    from ..density import read_map, require_same_scale, resample, write_map
     from ..metrics.assess import assess
+    from ..metrics.local_resolution import local_resolution
     from ..metrics.results import write_text
 
-    outputs = [path for path in (options.csv, options.json, options.plot) if path is not None and path != "-"]
+    given = (options.csv, options.json, options.plot, options.local_resolution)
+    outputs = [path for path in given if path is not None and path != "-"]
     require_outputs(outputs, [*options.maps, *options.to, options.mask])
     if options.csv == options.json == "-":
         raise InputError("--json - and --csv - would print into each other; give one of them a file")
@@ -84,12 +91,16 @@ def run(options: argparse.Namespace) -> None:
     maps = [read_map(path) for path in options.maps]
     mask = None
     if options.mask:
-        given = read_map(options.mask)
-        require_same_scale(given, maps[0])
-        mask = resample(given, maps[0].grid).values
+        whole = read_map(options.mask)
+        require_same_scale(whole, maps[0])
+        mask = resample(whole, maps[0].grid).values
         if not mask.any():
-            raise InputError(f"{given.name}: the mask doesn't overlap {maps[0].name}; check its position")
+            raise InputError(f"{whole.name}: the mask doesn't overlap {maps[0].name}; check its position")
+    if options.local_resolution and (against is None or len(maps) != 1):
+        raise InputError("--local-resolution takes the two half maps of one reconstruction: HALF1 --to HALF2")
     with memory_for(f"{options.maps[0]}, {' x '.join(map(str, maps[0].grid.size))} voxels"):
+        if options.local_resolution and against is not None:
+            write_map(local_resolution(maps[0], against, mask=mask), options.local_resolution)
         report = assess(
             maps,
             model,

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
-    """The device of that name; "auto" is CUDA, else MPS (Apple), else the CPU.
+    """The device of that name, of several GPUs the first or, as "cuda:1", a later; "auto" is CUDA, MPS or the CPU.
 
     Raises:
         InputError: unknown name, or a GPU that isn't there.
@@ -28,9 +28,16 @@ def choose_device(wanted: str = "auto") -> torch.device:
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
-    if wanted not in present:
+    kind, _, number = wanted.partition(":")
+    if kind == "cuda" and number.isdecimal() and present["cuda"]:
+        count = torch.cuda.device_count()
+        if int(number) >= count:
+            last = f"cuda:{count - 1}"
+            raise InputError(f"device {wanted!r}: this machine has {count} CUDA GPUs; the last is {last}")
+        return torch.device(wanted)
+    if wanted not in present and not (kind == "cuda" and number.isdecimal()):
         raise InputError(f"device {wanted!r}: not one of {', '.join(('auto', *present))}")
-    if not present[wanted]:
+    if not present[kind]:
         raise InputError(
             f"device {wanted!r}: PyTorch {torch.__version__} finds no such GPU here; use device auto or cpu"
         )

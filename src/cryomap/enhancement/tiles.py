@@ -61,7 +61,7 @@ def cut(values: np.ndarray, start: Iterable[int], size: int | Sequence[int]) -> 
         start: first voxel.
         size: of a cube, or the three sides.
     """
-    tile = np.zeros(np.broadcast_to(size, 3), np.float32)
+    tile = np.zeros((size,) * 3 if isinstance(size, int) else tuple(size), np.float32)
     inside, here = _overlap(values.shape, start, tile.shape)
     tile[here] = values[inside]
     return tile

@@ -21,8 +21,9 @@ from ..trust.judgement import Trust, judge
 from ..trust.restore import keep_lost
 from ..trust.restore import preserve as keep_input
 from .check import require_enhanceable
+from .filter import filtered
 from .methods import Method, load
-from .prepare import prepare
+from .prepare import Prepared, prepare
 from .report import Report
 from .run import enhance_prepared
 from .samples import enhance_samples
@@ -42,7 +43,8 @@ class Enhanced:
     """A result and what is known about it.
 
     Attributes:
-        result: the enhanced map (the mean where it was sampled; lost density given back where that was wanted).
+        result: the enhanced map (the mean where it was sampled; lost density given back and filtered where that was
+            wanted).
         report: what was done; its judgement is that of the network's own result, None where input and result can't be
             compared.
         deviation: standard deviation over the samples; None without.
@@ -132,7 +134,7 @@ def enhance_trusted(
         )
     except InputError as error:
         log.warning("the result can't be compared with the input: %s", error)
-        return Enhanced(result, report, deviation)
+        return Enhanced(*_filtered(result, report, prepared, options), deviation)
     restored = 0
     if trust.lost:
         for line in describe_lost(trust, options.keep_lost):
@@ -145,7 +147,17 @@ def enhance_trusted(
         changes = molecule_changes(given, result, model, resolution=options.resolution, levels=levels)
     seconds = round(time.monotonic() - begun, 3)
     trust = replace(trust, restored=restored, molecules=changes, seconds=seconds)
-    return Enhanced(result, replace(report, trust=trust), deviation)
+    return Enhanced(*_filtered(result, replace(report, trust=trust), prepared, options), deviation)
+
+
+def _filtered(
+    result: DensityMap, report: Report, prepared: Prepared, options: Options
+) -> tuple[DensityMap, Report]:
+    """The result with the B factor and the resolution that the user wants, and its contour level."""
+    if not options.b_factor and options.low_pass is None:
+        return result, report
+    result = prepared.masked(filtered(result, options.b_factor, options.low_pass))
+    return result, replace(report, contour_out=prepared.contours(result)["contour_out"])
 
 
 def describe_lost(trust: Trust, restored: bool, most: int = 5) -> list[str]:

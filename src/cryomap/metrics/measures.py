@@ -15,6 +15,7 @@ from ..grid import Grid
 from . import classes, cubes, fourier, residues
 from .correlation import HR_RESOLUTION, ModelMap, correlations, fixed_scale, model_map, nth_largest, pearson
 from .masks import soft_mask
+from .phase_randomized import true_fsc
 from .qscore import SIGMA, expected_q, q_scores
 from .results import MapScores
 
@@ -81,7 +82,7 @@ class OnGrid:
 def compare_with_map(
     scores: MapScores, density: DensityMap, other: DensityMap, work: OnGrid, chosen: tuple[str, ...]
 ) -> MapScores:
-    """Add map-map correlation and FSC; of half maps, d_fsc_0143 is the resolution."""
+    """Add map-map correlation and FSC; of half maps, d_fsc_0143 is the resolution, behind a mask d_fsc_0143_true."""
     figures, curves = dict(scores.figures), dict(scores.curves)
     if "cc" in chosen:
         figures["map_cc"] = pearson(density.values, other.values)
@@ -102,6 +103,11 @@ def compare_with_map(
             curves[f"fsc_map{suffix}"] = curve
             figures[f"d_fsc_0143{suffix}"] = fourier.resolution_at(curve, 0.143)
             figures[f"d_fsc_05{suffix}"] = fourier.resolution_at(curve, 0.5)
+        if mask is not None:
+            given = density.values, other.values, mask, work.reflections
+            curve = true_fsc(*given, curves["fsc_map"], curves["fsc_map_masked"])
+            curves["fsc_map_true"] = curve
+            figures["d_fsc_0143_true"] = fourier.resolution_at(curve, 0.143)
     return replace(scores, figures=figures, curves=curves)
 
 
