@@ -127,7 +127,8 @@ class Assessment:
 
         Keys: model, against (names), resolution (A), sigma (A), metrics, notes, and maps, a list with for each map
         map, frame and, by metric:
-            against a map: map_cc; d_fsc_0143, d_fsc_05 (for half maps, d_fsc_0143 is the resolution, behind a mask d_fsc_0143_true).
+            against a map: map_cc; d_fsc_0143, d_fsc_05 (for half maps, d_fsc_0143 is the resolution, behind a mask
+                d_fsc_0143_true).
             cc: cc_box, cc_mask, cc_volume, cc_peaks; the same with _hr on the fixed scale; rscc_main_chain,
                 rscc_side_chain.
             fsc: d99, d_model, d_model_b0, d_fsc_model_0, d_fsc_model_0143, d_fsc_model_05 in A; the same with
