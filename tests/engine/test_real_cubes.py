@@ -1,11 +1,12 @@
 """Real maps as a stream of cubes: what is known of their targets, and changes that keep their noise real."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from real_maps import SHAPE, density, positions, write_pair, write_table
+from real_maps import HEADER, SHAPE, density, positions, write_pair, write_table
 from training_runs import make, words
 
 import train as script
@@ -16,11 +17,14 @@ from simulation import surroundings
 from simulation.box import Box
 from simulation.degrade import shell_means
 from simulation.experiment import Experiment, scaled, target_of
+from simulation.packs import pack, unpack
 from simulation.randomness import rotation
 from simulation.settings import Settings
+from simulation.structures import is_held_out
+from training.feeds import Inputs, make_feed
 from training.real_cubes import RealCubes, cut_padded
 from training.real_pairs import real_pair, real_pairs, smoothed
-from training.recipe import RealMaps
+from training.recipe import RealMaps, read_recipe
 from training.versions import fsc_of_poorer, poorer, room_to_turn, turned_freely, version, with_b_factor
 
 SETTINGS = Settings(resolution=(3.0, 6.0), target_sigma=0.9)
@@ -222,8 +226,6 @@ def test_a_run_mixes_feeds_and_holds_out_a_fold(tmp_path):
     (made / "real.toml").write_text(REAL)
     line = [*words(made, "folds", recipe="real.toml"), "--pairs", str(table), "--steps", "2"]
     assert script.main([*line, "--folds", "3", "--fold", "1"]) == 0
-    import json
-
     folds = json.loads((made / "folds" / "folds.json").read_text())
     assert set(folds) == {"fold-0", "fold-1", "fold-2"}
     assert sorted(name for names in folds.values() for name in names) == [f"map{i}" for i in range(4)]
@@ -243,3 +245,24 @@ def test_a_recipe_of_real_maps_asks_for_them(tmp_path, capsys):
     with pytest.raises(InputError, match="none of its atoms is in the map"):
         write_pair(tmp_path, "off", density(positions(1)), positions(1) + 500)
         real_pair(entry(tmp_path, "off"), SETTINGS)
+
+
+def test_structures_related_to_a_map_that_is_measured_are_left_out(tmp_path):
+    """One related to a map of the held-out fold, and one to a map that is only validated on."""
+    make(tmp_path)
+    table = write_table(tmp_path)
+    (tmp_path / "real.toml").write_text(REAL)
+    recipe = read_recipe(tmp_path / "real.toml")
+    given = Inputs(tmp_path / "made.npz", table, folds=2, fold=0)
+    whole = make_feed(recipe, given, tmp_path / "a", 0).facts["structures"]
+    apart = json.loads((tmp_path / "a" / "folds.json").read_text())["fold-0"]
+    structures = unpack(tmp_path / "made.npz")
+    used = [i for i, s in enumerate(structures) if not is_held_out(s.pdb_id)][:2]
+    for i, name in zip(used, (apart[0], "other"), strict=True):
+        structures[i] = replace(structures[i], relative_of=("EMD-9", name))
+    pack(structures, tmp_path / "made.npz")
+    assert make_feed(recipe, given, tmp_path / "a", 0).facts["structures"] == whole - 1
+    line = write_pair(tmp_path, "other", density(positions(8)), positions(8)) + "\t4\to\tyes"
+    (tmp_path / "other.tsv").write_text(HEADER + line + "\n")
+    both = make_feed(recipe, replace(given, real_maps=tmp_path / "other.tsv"), tmp_path / "a", 0)
+    assert both.facts["structures"] == whole - 2 and set(both.validation) >= {"held out", "real", "simulated"}

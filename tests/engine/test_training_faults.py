@@ -112,6 +112,17 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
 
 
+def test_a_full_disk_is_told_where_weights_are_written_too(made, capsys):
+    """For real: the process may write no file larger than some kilobytes."""
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); import signal;"
+    limited += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); sys.path[:0] = {1!r}; import train;"
+    limited += "sys.exit(train.main(sys.argv[1:]))"
+    code = limited.format(9000, [str(SCRIPT.parent), str(SCRIPT.parents[1] / "src")])
+    line = [*words(made, "full"), "--steps", "1", "--threads", "1"]
+    done = subprocess.run([sys.executable, "-c", code, *line], capture_output=True, text=True)
+    assert done.returncode == 2 and "can't be written" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_an_overflow_does_not_reach_the_weights():
     from lightning_fabric import Fabric
 

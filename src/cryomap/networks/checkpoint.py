@@ -109,13 +109,21 @@ def build(card: Card, source: str = "model card") -> nn.Module:
 
 
 def save_weights(network: nn.Module, card: Card, path: str | os.PathLike) -> None:
-    """Write `path` (.safetensors) and its card beside; each whole or not at all."""
+    """Write `path` (.safetensors) and its card beside; each whole or not at all.
+
+    Raises:
+        WriteError: they can't be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     path = Path(path)
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     with replacing(path) as weights, replacing(path.with_suffix(".json")) as text:
-        save_file(state, weights, metadata={"method": card.method, "version": card.version})
+        try:
+            save_file(state, weights, metadata={"method": card.method, "version": card.version})
+        except SafetensorError as error:  # so it says that a disk is full
+            raise OSError(str(error)) from None
         Path(text).write_text(card.text(), encoding="utf-8")
 
 
