@@ -41,7 +41,7 @@ from cryomap.networks.card import Card
 from cryomap.networks.checkpoint import save_weights
 from cryomap.networks.superem import Generator
 
-SIDE = 16  # voxels of the map
+SIDE = 22  # voxels of the map
 NUMBERS = (
     0,
     1,
@@ -137,7 +137,7 @@ def make_scene(folder: Path) -> Scene:
     write_map(DensityMap(np.ones((SIDE,) * 3, np.float32), grid), folder / "out.mrc")
     arguments = {"channels": 2, "blocks": 1, "norm": "none"}
     card = Card(
-        "superem", "fuzz", {"name": "superem", "arguments": arguments}, 16, 2, 10,
+        "superem", "fuzz", {"name": "superem", "arguments": arguments}, 32, 2, 28,
         normalization={"name": "superem"},
     )  # fmt: skip
     torch.manual_seed(1)

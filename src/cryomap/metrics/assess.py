@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -81,22 +82,32 @@ def assess(
             work = OnGrid(density.grid, None if whole is None else whole.model, used, own_mask)
         say = _teller(density.name, progress)
         scores = MapScores(density.name, density.frame)
-        if against is not None:
-            say("comparing maps")
-            scores = compare_with_map(scores, density, _onto(against, density), work, chosen)
-        if whole is not None:
-            level = levels[index] if levels else None
-            scores = compare_with_model(scores, density, work, chosen, sigma, level, say)
-            if "cubes" in chosen:
-                say("cubes")
-                grid = cubes.common_grid(maps[0], whole.model)
-                scores = compare_in_cubes(scores, density, work, grid, stride, found[:1])
-            scores = _over_all_atoms(scores, whole.kept, atoms)
-            if found:
-                scores = replace(scores, ligands=_marked(found[0].ligands, scores.ligands))
+        with _named(density.name):
+            if against is not None:
+                say("comparing maps")
+                scores = compare_with_map(scores, density, _onto(against, density), work, chosen)
+            if whole is not None:
+                level = levels[index] if levels else None
+                scores = compare_with_model(scores, density, work, chosen, sigma, level, say)
+                if "cubes" in chosen:
+                    say("cubes")
+                    grid = cubes.common_grid(maps[0], whole.model)
+                    scores = compare_in_cubes(scores, density, work, grid, stride, found[:1])
+                scores = _over_all_atoms(scores, whole.kept, atoms)
+                if found:
+                    scores = replace(scores, ligands=_marked(found[0].ligands, scores.ligands))
         found.append(scores)
     notes += [note for scores in found for note in _beyond(scores)]
     return Assessment(tuple(found), model, against.name if against else "", used, sigma, chosen, tuple(notes))
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors in the block name the map."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error) if name in str(error) else f"{name}: {error}") from None
 
 
 def _onto(against: DensityMap, density: DensityMap) -> DensityMap:

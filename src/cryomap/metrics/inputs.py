@@ -59,7 +59,7 @@ def prepare_model(model: AtomicModel, maps: Sequence[DensityMap]) -> Prepared:
     notes = list(model.notes)
     inside = np.ones(len(model), bool)
     for density in maps:
-        inside &= _inside(model, density)
+        inside &= atoms_inside(model, density)
     if not inside.all():
         notes.append(
             f"{model.name}: {np.sum(~inside)} of {len(model)} atoms lie outside the map's box and are left out"
@@ -82,7 +82,7 @@ def prepare_model(model: AtomicModel, maps: Sequence[DensityMap]) -> Prepared:
     return Prepared(chosen, kept, (*notes, *_remarks(chosen)))
 
 
-def _inside(model: AtomicModel, density: DensityMap) -> np.ndarray:
+def atoms_inside(model: AtomicModel, density: DensityMap) -> np.ndarray:
     """Which atoms lie in the map's box, bool (n,); InputError if none does."""
     indices = density.grid.to_indices(model.positions)
     inside = np.all((indices > -0.5) & (indices < np.array(density.grid.size) - 0.5), axis=1)
