@@ -7,6 +7,7 @@ from trust_maps import FAR, LIGAND, RESOLUTION, SIZE, chain, experiment, ligand,
 from cryomap.density import DensityMap
 from cryomap.errors import InputError
 from cryomap.grid import Grid
+from cryomap.trust.consistency import expected_spread
 from cryomap.trust.judgement import judge
 from cryomap.trust.lost import Region
 from cryomap.trust.sites import near_sites
@@ -163,3 +164,10 @@ def test_a_level_above_everything_is_refused(rng, atoms):
 def test_detail_far_from_density_has_no_support(rng, atoms):
     trust = judge(experiment(rng, atoms), result(atoms), level=LEVEL, resolution=RESOLUTION)
     assert abs(trust.support.values[tuple(FAR.astype(int)[::-1])]) < 0.3
+
+
+def test_a_single_dense_voxel_has_a_spread():
+    observed = np.zeros((4, 4, 4), np.float32)
+    observed[1, 2, 3] = 1
+    spread = expected_spread(observed, observed / 2, observed > 0.5, noise=0.1)
+    assert np.isfinite(spread).all() and (spread >= 0.1 - 1e-6).all()

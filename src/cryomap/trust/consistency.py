@@ -155,7 +155,8 @@ def expected_spread(
         if len(one):
             powers.append(np.mean(density[owner == index] ** 2, dtype=np.float64))
             variances.append((MAD_TO_SIGMA * np.median(np.abs(one - np.median(one)))) ** 2)
-    spread = np.maximum(variances, 1e-12 * observed[dense].var())
+    least = 1e-12 * observed[dense].var() or noise**2 or 1.0  # a single dense voxel has no variance
+    spread = np.maximum(variances, least)
     design = np.stack([np.ones(len(powers)), np.array(powers)], axis=1) / spread[:, None]
     a, g = np.linalg.lstsq(design, np.ones_like(spread), rcond=None)[0]
     least = max(noise**2, spread.min() / 2)
