@@ -45,7 +45,7 @@ GRID = Grid((4, 5, 6), (1.1, 1.2, 1.3), (1.0, 2.0, 3.0), (90.0, 100.0, 90.0))
 REGION = Region((1.0, 2.0, 3.0), 40.0, 6.5, 0.8, "/B:301 HEM", "ligand", 0.4)
 REPORT = Report(
     "superem", "a file", "cpu", "float32", 1.5, 1.0, 3, 8, GRID, GRID, 0.3, 0.2, 100.0,
-    Trust(0.9, 4.0, 0.01, 5.0, (REGION,), (), 1, 0.5),
+    trust=Trust(0.9, 4.0, 0.01, 5.0, (REGION,), (), 1, seconds=0.5),
 )  # fmt: skip
 
 
