@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import save_as, sharpener
 from safetensors.torch import load_file
-from training_data import made_structure
+from training_runs import make
 
 import benchmark_enhance
 from cryomap.density import DensityMap, read_map, write_map
@@ -24,26 +24,12 @@ from cryomap.enhancement.run import enhance
 from cryomap.grid import Grid
 from sample.experiment import experiment, sample_grid
 from sample.model import sample_model
-from simulation.structures import pack
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason=f"PyTorch {torch.__version__} finds no CUDA GPU here"
 )
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("superem", "cryosamu")
-RECIPE = """
-method = "superem"
-cube = 16
-network = { channels = 4, blocks = 2, norm = "none", dropout = 0.1 }
-[data]
-box = 32
-resolution = [3.0, 4.0]
-[optimise]
-rate = 3e-3
-average = 0.9
-batch = 2
-cubes_per_box = 2
-"""
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +117,7 @@ def test_two_processes_share_a_gpu(density, tmp_path):
 
 def test_training_goes_on_from_its_checkpoint(tmp_path):
     """Steps on the GPU change the weights; a run that was stopped goes on where it was."""
-    pack([made_structure(seed=i, pdb_id=f"M{i:03}") for i in range(12)], tmp_path / "made.npz")
-    (tmp_path / "tiny.toml").write_text(RECIPE)
+    make(tmp_path)
 
     def run(steps):
         command = [
