@@ -67,6 +67,7 @@ def _parse(text: str) -> tuple[gemmi.Structure, list[str]]:
         _complete(blocks[0], notes)
         structure = gemmi.make_structure_from_block(blocks[0])
     else:
+        text = text.encode("ascii", "replace").decode()  # gemmi counts columns in bytes
         structure = gemmi.read_pdb_string("\n".join(_pdb_lines(text.splitlines(), notes)))
     structure.merge_chain_parts()
     structure.setup_entities()

@@ -261,6 +261,13 @@ def test_a_text_in_latin_1_and_a_name_of_control_characters(read):
     assert chain.isprintable()
 
 
+def test_columns_are_counted_in_letters(read):
+    line = pdb([(" CA ", "ALA", 1, "C")]).splitlines()[0]
+    for position in (12, 15, 17, 19, 21):
+        model = read(line[:position] + "é" + line[position + 1 :])
+        assert len(model) == 1 and model.positions.tolist() == [[0, 0, 0]]
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..job import Options
 from ..outputs import COMPRESSED, MAP_SUFFIXES, require_outputs
 from ..typed_json import to_plain
-from .files import enhance_source, input_files, result_files, write_results
+from .files import enhance_source, input_files, require_ours, result_files, write_results
 from .record import describe, forget, is_done, record_path, write_record
 
 
@@ -120,6 +120,7 @@ def enhance_one(task: Task, options: Options) -> Outcome:
         if is_done(task.result, wanted):
             return Outcome(task, "skipped")
         require_outputs(result_files(task.result, options), [task.source, *input_files(options)])
+        require_ours(result_files(task.result, options))
         done = enhance_source(task.source, options)
         forget(task.result, options)  # not before: what is there stays if this fails
         files = write_results(done, task.result)

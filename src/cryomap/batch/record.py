@@ -108,13 +108,8 @@ def _read(result: Path) -> dict[str, Any] | None:
 
 
 def forget(result: Path, options: Options) -> None:
-    """Remove the record of a result that is about to be replaced, and a deviation that the new one lacks.
-
-    Raises:
-        InputError: a file in the place of the result isn't ours.
-    """
-    require_ours([result, deviation_path(result)])
-    if _read(result) is not None and options.samples == 1:
+    """Remove the record of a result that is about to be replaced, and a deviation of ours that the new one lacks."""
+    if _read(result) is not None and options.samples == 1 and is_ours(deviation_path(result)):
         deviation_path(result).unlink(missing_ok=True)
     record_path(result).unlink(missing_ok=True)
 

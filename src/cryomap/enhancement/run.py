@@ -113,7 +113,11 @@ def _on_grid(values: np.ndarray, density: DensityMap, method: Method, grid: Grid
     values = sharpened(values, method.card.sharpen, method.card.low_pass)
     np.maximum(values, 0, out=values)
     high = float(values.max())
-    if high > 0 and not method.is_released:  # the released program's output is left as it is, within 0..1
+    if not high > 0:
+        raise InputError(
+            f"{density.name}: the network ({method.weights}) makes no density of it; try other weights"
+        )
+    if not method.is_released:  # the released program's output is left as it is, within 0..1
         values /= high
     network_grid = density.grid.cubic(method.card.grid_step)
     name = f"{density.name} {method.card.method}"
