@@ -18,6 +18,7 @@ WINDOW = 2.0  # full width at half maximum of the local correlation's window, in
 SCALE_WINDOW = 5.0  # the same of the local scale's, at least LEAST_WINDOW
 LEAST_WINDOW = 16.0  # A
 RIDGE = 0.1  # of the mean power where the input is dense
+SHARED = 1e-6  # of the input's amplitude, less of which the result shares not at all
 LEAST_SCALE = 0.5
 CLASSES = 12  # of density, over which the spread is fitted
 MAD_TO_SIGMA = 1.4826
@@ -76,7 +77,7 @@ def compare(
         resolution: of the input in A; None takes where input and result part in reciprocal space.
 
     Raises:
-        InputError: the two do not overlap, or one of them is constant.
+        InputError: the two do not overlap, have nothing in common, or one of them is constant.
     """
     result = bring_to_grid(after, before.grid)
     if not result.values.any():
@@ -95,6 +96,8 @@ def compare(
     explained = spectrum.values(given * spectrum.regression(shared, given) * weight)
     observed[~solvent.inside] = 0
     low_passed = spectrum.values(wanted * low_pass)
+    if np.abs(observed).max() < SHARED * np.abs(low_passed).max():
+        raise InputError(f"{after.name}: has nothing in common with {before.name} at any resolution")
     own, level = (
         _weighted_level(observed, low_passed, values, cut - solvent.background, before.name) for cut in levels
     )
