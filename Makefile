@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 CHIMERAX ?= chimerax
+VERSION := $(shell sed -n 's/.*<BundleInfo .*version="\([^"]*\)".*/\1/p' bundle_info.xml)
 
 .PHONY: env demo test fuzz lint matrix bundle clean
 
@@ -36,6 +37,13 @@ matrix:
 
 bundle:
 	$(CHIMERAX) --nogui --exit --cmd "devel build $(CURDIR)"
+
+# A public release with the wheel, by GitHub's program gh.
+release: maintained bundle
+	gh release create v$(VERSION) dist/chimerax_mapenhance-$(VERSION)-py3-none-any.whl --title "Map Enhance $(VERSION)" --notes-file CHANGELOG.md
+
+maintained:
+	@! grep 'FILL IN' bundle_info.xml || { echo 'bundle_info.xml: say first who maintains it'; exit 2; }
 
 clean:
 	rm -rf build dist demo .matrix src/*.egg-info
