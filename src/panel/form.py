@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from chimerax.core.commands import quote_path_if_necessary
 from chimerax.core.errors import UserError
 from chimerax.core.session import Session
 from chimerax.map import Volume
 from chimerax.ui.widgets import CollapsiblePanel, EntriesRow, ModelMenuButton
-from Qt.QtCore import QTimer
+from Qt.QtCore import Qt, QTimer
 from Qt.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from ..cryomap.job import DEVICES, METHODS, OPTIONS, Option
@@ -36,13 +38,14 @@ class Line(QLabel):
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)  # names of maps may look like markup
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setText(text)
 
     def setText(self, text: str) -> None:
         """Show a text."""
         super().setText(text)
-        self.setToolTip(text)
+        self.setToolTip(f"<span>{escape(text)}</span>" if "<" in text else text)
 
 
 class EnhanceForm(QWidget):
