@@ -30,7 +30,7 @@ def test_a_run_is_timed_and_written(rng, tmp_path, capsys):
         "--map",
         tmp_path / "map.mrc",
         "--edges",
-        "24,40",
+        "24",
         "--methods",
         "none",
         "--also",
@@ -47,7 +47,7 @@ def test_a_run_is_timed_and_written(rng, tmp_path, capsys):
     assert benchmark_enhance.main(list(map(str, arguments))) == 0
     found = json.loads((tmp_path / "out" / "benchmark.json").read_text())
     assert [(t["edge"], t["source"]) for t in found["timings"]] == [
-        (edge, source) for edge in (24, 40) for source in ("this", "again")
+        (24, source) for source in ("this", "again")
     ]
     for timing in found["timings"]:
         assert 0 < timing["network_cpu_seconds"] < timing["cpu_seconds"]
@@ -58,7 +58,7 @@ def test_a_run_is_timed_and_written(rng, tmp_path, capsys):
     (facts,) = found["machines"]
     assert facts["threads"] == 1 and facts["float32 GFLOP/s"] > 0.1
     text = (tmp_path / "out" / "benchmark.md").read_text()
-    assert facts["processor"] in text and text.count("| small |") == 4
+    assert facts["processor"] in text and text.count("| small |") == 2
     assert (tmp_path / "out" / "benchmark.png").stat().st_size > 5000
 
 
