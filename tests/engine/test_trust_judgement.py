@@ -7,9 +7,9 @@ from trust_maps import FAR, LIGAND, RESOLUTION, SIZE, chain, experiment, ligand,
 from cryomap.density import DensityMap
 from cryomap.errors import InputError
 from cryomap.grid import Grid
-from cryomap.trust.consistency import expected_spread
+from cryomap.trust.consistency import Comparison, expected_spread
 from cryomap.trust.judgement import judge
-from cryomap.trust.lost import Region
+from cryomap.trust.lost import Region, lost_regions, threshold
 from cryomap.trust.sites import near_sites
 from cryomap.typed_json import to_plain
 
@@ -28,10 +28,14 @@ def distance(region: Region, place: np.ndarray) -> float:
 def test_support_is_one_figure_whatever_the_contour(rng):
     atoms = chain(rng)
     before, after = experiment(rng, np.concatenate([atoms, ligand()])), result(atoms)
-    judged = [judge(before, after, level=level, resolution=RESOLUTION) for level in (LEVEL / 3, LEVEL, 3 * LEVEL)]
+    judged = [
+        judge(before, after, level=level, resolution=RESOLUTION) for level in (LEVEL / 3, LEVEL, 3 * LEVEL)
+    ]
     assert len({trust.mean_support for trust in judged}) == 1
     shown = judged[0].support.values
-    assert judged[0].mean_support == pytest.approx((shown * after.values).sum() / after.values.sum(), abs=1e-3)
+    assert judged[0].mean_support == pytest.approx(
+        (shown * after.values).sum() / after.values.sum(), abs=1e-3
+    )
     assert all(np.array_equal(shown, trust.support.values) for trust in judged)
 
 
@@ -171,3 +175,16 @@ def test_a_single_dense_voxel_has_a_spread():
     observed[1, 2, 3] = 1
     spread = expected_spread(observed, observed / 2, observed > 0.5, noise=0.1)
     assert np.isfinite(spread).all() and (spread >= 0.1 - 1e-6).all()
+
+
+@pytest.mark.parametrize("seen, found", [(True, 0), (False, 1)])
+def test_a_blob_that_the_result_hides_is_lost_at_three_sigma(seen, found):
+    grid = Grid((40,) * 3)
+    index = np.indices(grid.shape) - 20.0
+    blob = np.exp(-(index**2).sum(axis=0) / 18).astype(np.float32)
+    ones = np.ones(grid.shape, np.float32)
+    comparison = Comparison(
+        grid, RESOLUTION, blob, 0.2 * blob, ones > 0, blob > 0.2, 0.2, 0.2, 0.2 * ones, agreement=0.9
+    )
+    assert threshold(comparison) > 4 and (0.8 * blob / 0.2).max() < 4.1
+    assert len(lost_regions(comparison, hidden=np.full(grid.shape, not seen))) == found

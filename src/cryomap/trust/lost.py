@@ -26,6 +26,7 @@ SITE_SHARE = 0.35
 SITE_VOLUME = 0.1
 AT_SITES = 0.25  # of a region's voxels that must be there
 HIDDEN = 0.9  # of a region's voxels below the result's contour: whoever looks at it sees nothing there
+HIDDEN_VOLUME = 1.0  # the edges of what merely became thinner are smaller
 NOISE_WIDTH = (
     0.6  # full width at half maximum of noise cut at a resolution, in resolutions (ball in Fourier space)
 )
@@ -97,9 +98,9 @@ def lost_regions(
 
     A voxel belongs to one if it exceeds the brought-back result by 2 sigma and by 0.3 of itself; a region counts if
     somewhere in it the difference passes `threshold`, half of its density is gone, and it isn't smaller than a
-    feature at this resolution. Where a ligand or ion is known to be, or where nothing of the result is left above its
-    contour, 3 sigma and a third of the density do. What
-    doesn't count as one region is tried again with 0.4, 0.5 and 0.6, since a lost ligand may be joined to places
+    feature at this resolution. Where a ligand or ion is known to be, 3 sigma and a third of the density do; where
+    nothing of the result is left above its contour, 3 sigma and half of the density, in a cube of the resolution.
+    What doesn't count as one region is tried again with 0.4, 0.5 and 0.6, since a lost ligand may be joined to places
     that are merely weak.
 
     Args:
@@ -114,7 +115,7 @@ def lost_regions(
         if sites is not None and sites[tuple(region.voxels.T)].mean() >= AT_SITES:
             return SITE_SIGMA, SITE_VOLUME * cube, SITE_SHARE
         if hidden is not None and hidden[tuple(region.voxels.T)].mean() >= HIDDEN:
-            return SITE_SIGMA, LEAST_VOLUME * cube, SITE_SHARE
+            return SITE_SIGMA, HIDDEN_VOLUME * cube, LEAST_SHARE
         return cut, LEAST_VOLUME * cube, LEAST_SHARE
 
     return _regions(c.observed - c.explained, c.observed, c.dense, c.sigma, c, least)
