@@ -42,13 +42,11 @@ def true_fsc(
         return masked
     start = int(low[0])
     rng = np.random.default_rng(0)
-    random = shell_correlation(
-        *(
-            reflections.of_map(randomized(v, reflections.grid, float(unmasked.d[start]), rng) * mask)
-            for v in (first, second)
-        ),
-        reflections.d,
+    first_random, second_random = (
+        reflections.of_map(randomized(v, reflections.grid, float(unmasked.d[start]), rng) * mask)
+        for v in (first, second)
     )
+    random = shell_correlation(first_random, second_random, reflections.d)
     corrected = (masked.fsc - random.fsc) / np.maximum(1 - random.fsc, 1e-6)
     kept = np.arange(len(masked.fsc)) < start + SHELLS
     return Curve(masked.d, np.where(kept, masked.fsc, corrected))
