@@ -11,6 +11,10 @@ class InputError(ValueError):
     """
 
 
+class OutsideError(InputError):
+    """Atoms and a map lie apart."""
+
+
 class WriteError(InputError):
     """Output can't be written (a full disk, no such folder, no right to): there is no use in going on with the rest."""
 

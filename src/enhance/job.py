@@ -22,12 +22,18 @@ from ..plots.data import halves_plot
 from ..runtime.background import BackgroundTask
 from ..runtime.child_process import ChildProcess, clean_environment
 from ..runtime.engine_python import ENGINE_FOLDER, find_python
+from ..runtime.machine import require_device
+from ..runtime.turns import Turns
 from ..scene import volumes
 from ..trust.html import halves_section, trust_section, warning_text
 from ..trust.model import TrustModel
-from .job_files import Answer, Wanted, read_answer, require_halves, take, write_files
+from .job_files import Answer, Wanted, read_answer, require_halves, require_level, take, write_files
 from .open_trust import Halves, open_trust
+from .results import result_name
 from .table import duration, results_table
+from .undo import UndoEnhance
+
+_turns: Turns[EnhanceJob] = Turns()  # a worker fills the processor, or the graphics card, alone
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,18 @@ class Opened:
     group: TrustModel | None = None
 
 
-class EnhanceJob(BackgroundTask):
-    """One worker process that enhances one map after another.
+@dataclass(frozen=True)
+class _Waiting:
+    """Another job is in hand."""
 
-    Its triggers: "progress" with a `Progress`, "warned" with an `InputWarning`, "result" with the new Volume, "done"
-    with the job.
+    ahead: EnhanceJob
+
+
+class EnhanceJob(BackgroundTask):
+    """One worker process that enhances one map after another, when it is its turn.
+
+    Its triggers: "progress" with a `Progress` or a text, "warned" with an `InputWarning`, "result" with the new
+    Volume, "done" with the job.
 
     Attributes:
         maps: the input maps.
@@ -82,19 +95,27 @@ class EnhanceJob(BackgroundTask):
         """Write the maps to a temporary folder, for `begin` to start the worker on.
 
         Raises:
-            UserError: no Python with torch, a model number that is taken, a mask that misses a map, half
-                maps that aren't two maps on one grid.
+            UserError: no Python with torch, no such device, a level beyond a map's values, a model number that is
+                taken, a mask that misses a map, half maps that aren't two maps on one grid.
         """
+        require_device(wanted.options.device)
         self._python = find_python(session)
         self.maps, self.wanted = list(maps), wanted
         self._names = [volume.name for volume in maps]
+        if wanted.options.level is not None:
+            require_level(maps, wanted.options.level)
         count = len(maps)
         if wanted.options.half_maps:
             require_halves(maps)
             self._names.append(" + ".join(self._names))
             count = 1
         self._ids = volumes.result_ids(session, wanted.model_id, count)
-        super().__init__(session, "enhance " + ", ".join(str(v) for v in maps))
+        method = f" by {wanted.options.method}" if wanted.options.method else ""
+        named = [f"#{volume.id_string} {volumes.short_name(volume.name)}" for volume in maps]
+        super().__init__(session, "enhance " + ", ".join(named) + method)
+        self._label = f"enhance {', '.join('#' + v.id_string for v in maps)}: "
+        self._ahead: EnhanceJob | None = None
+        self._hidden: list[Volume] = []
         self.triggers.add_trigger("result")
         self.triggers.add_trigger("warned")
         self.opened: list[Opened] = []
@@ -118,8 +139,28 @@ class EnhanceJob(BackgroundTask):
         """The new maps."""
         return [opened.volume for opened in self.opened]
 
-    def work(self) -> Iterator[Event]:
+    def __str__(self) -> str:
+        state = self.state.value if self._ahead is None else f"waits for task {self._ahead.id}"
+        return f"{self.title} (task {self.id}, {state})"
+
+    def begin(self, block: bool) -> None:
+        """Start when those that began before are over; see `BackgroundTask.begin`."""
+        _turns.join(self)
+        super().begin(block)
+
+    def work(self) -> Iterator[Event | _Waiting]:
         """Run the worker and yield its events, in the task's thread."""
+        try:
+            for ahead in _turns.wait(self, lambda: self.stopped):
+                self._ahead = ahead
+                yield _Waiting(ahead)
+            self._ahead = None
+            if not self.stopped:
+                yield from self._run_worker()
+        finally:
+            _turns.leave(self)
+
+    def _run_worker(self) -> Iterator[Event]:
         environment = clean_environment(
             PYTHONPATH=str(ENGINE_FOLDER),
             # What Apple's GPU can't do is then done by the CPU instead of failing.
@@ -158,13 +199,18 @@ class EnhanceJob(BackgroundTask):
         return f"enhance: the worker process ended too early (exit status {code}). {last}".strip()
 
     def stop_work(self) -> None:
-        """End the worker."""
+        """End the worker, or no longer wait for a turn."""
+        _turns.wake()
         if self._process is not None:
             self._process.stop()
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: Event | _Waiting) -> None:
         """Act on one line of the worker."""
         match event:
+            case _Waiting():
+                text = f"{self.title} waits for task {event.ahead.id}, {event.ahead.title}"
+                self.session.logger.info(text)
+                self.triggers.activate_trigger("progress", text)
             case TilesDone():
                 self._show_progress(event)
             case Result():
@@ -175,21 +221,21 @@ class EnhanceJob(BackgroundTask):
             case Failure():
                 self._failures.append(event.message)
                 if event.kind == "internal":
-                    self.session.logger.info("enhance: " + event.message)
+                    self.session.logger.info(self._label + event.message)
             case Device():
                 self._device = f" on {event.device.upper()}, {event.precision}"
             case Warned():
                 self.session.logger.info(warning_text(event.warning), is_html=True)
                 self.triggers.activate_trigger("warned", event.warning)
             case Log():
-                self.session.logger.info("enhance: " + event.message)
+                self.session.logger.info(self._label + event.message)
 
     def _show_progress(self, event: TilesDone) -> None:
         number, left, names = event.map, event.seconds_left, self._names
         share = event.done / max(1, event.total)
         several = f" ({number + 1} of {len(names)})" if len(names) > 1 else ""
         tiles = f"{event.done} of {event.total} tiles"
-        text = f"Enhancing {names[number]}{several}{self._device}: {share:.0%}, {tiles}"
+        text = f"Enhancing {volumes.short_name(names[number])}{several}{self._device}: {share:.0%}, {tiles}"
         if left:
             text += f", {duration(left)} left"
         now = time.monotonic()
@@ -212,7 +258,7 @@ class EnhanceJob(BackgroundTask):
             return
         result = volumes.open_result(
             self.session,
-            f"{self._names[number]} {report.method}",
+            result_name(self._names[number], report.method),
             answer.values,
             report.output_grid,
             volume,
@@ -220,7 +266,9 @@ class EnhanceJob(BackgroundTask):
             self._ids[index],
         )
         if self.wanted.hide_input:
-            for shown in self.maps if halves else [volume]:
+            inputs = self.maps if halves else [volume]
+            self._hidden += [shown for shown in inputs if shown.display]
+            for shown in inputs:
                 shown.display = False
         self.opened.append(Opened(volume, result, answer, report))
         self.triggers.activate_trigger("result", result)
@@ -230,9 +278,10 @@ class EnhanceJob(BackgroundTask):
         self.session.triggers.remove_handler(self._closed)
         self._folder.cleanup()
         logger = self.session.logger
-        logger.status("")
         there = [opened for opened in self.opened if not opened.volume.deleted]
+        logger.status(f"{self.title}: done" if there else "")
         if there:
+            self.session.undo.register(UndoEnhance(self.session, self.title, self.results, self._hidden))
             logger.info(results_table([(one.volume, one.report) for one in there]), is_html=True)
         for opened in there:
             self._tell_trust(opened)
@@ -255,7 +304,7 @@ class EnhanceJob(BackgroundTask):
             if self.session.ui.is_gui:
                 from ..plots.tool import show_plots
 
-                show_plots(self.session, halves_plot(result.name, self.halves))
+                show_plots(self.session, halves_plot(result, self.halves))
 
     def _models_closed(self, _name: str, models: Sequence) -> None:
         if all(volume.deleted or volume in models for volume in self.maps):

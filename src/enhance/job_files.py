@@ -15,6 +15,7 @@ from chimerax.map import Volume
 
 from ..cryomap.atoms import save_atoms
 from ..cryomap.density import DensityMap
+from ..cryomap.enhancement import check
 from ..cryomap.enhancement.report import Report
 from ..cryomap.errors import InputError
 from ..cryomap.grid import Grid
@@ -169,6 +170,17 @@ def take(path: str) -> np.ndarray:
     values = np.load(path)
     os.unlink(path)
     return values
+
+
+def require_level(maps: Sequence[Volume], level: float) -> None:
+    """Raise UserError if the contour level is beyond a map's values."""
+    for volume in maps:
+        region = volumes.input_region(volume)
+        grid = volumes.region_grid(volume, region)
+        try:
+            check.require_level(DensityMap(volumes.region_values(volume, region), grid, str(volume)), level)
+        except InputError as error:
+            raise UserError(f"enhance: {error}") from None
 
 
 def require_halves(maps: Sequence[Volume]) -> None:

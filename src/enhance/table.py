@@ -10,6 +10,7 @@ from chimerax.core.logger import html_table_params
 from chimerax.map import Volume
 
 from ..cryomap.enhancement.report import Report
+from ..scene.volumes import short_name
 
 _COLUMNS = ("New map", "Method", "Device", "Time", "Tiles run", "Level")
 
@@ -24,7 +25,7 @@ def results_table(results: Sequence[tuple[Volume, Report]]) -> str:
 def _row(volume: Volume, report: Report) -> str:
     number = volume.id_string
     cells = (
-        f'<a href="cxcmd:select #{number}">#{number} {escape(volume.name)}</a>',
+        f'<a href="cxcmd:select #{number}">#{number} {escape(short_name(volume.name))}</a>',
         f"{escape(report.method)}, {escape(Path(report.weights).name)}{_from_input(report)}",
         f"{escape(report.device.upper())}, {escape(report.precision)}",
         duration(report.seconds),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -26,7 +26,7 @@ from chimerax.core.session import Session
 from chimerax.core.toolshed import CommandInfo
 from chimerax.map import MapArg, MapsArg, Volume
 
-from ..cryomap.errors import InputError
+from ..cryomap.errors import InputError, OutsideError
 from ..cryomap.metrics.results import Assessment
 from ..runtime.background import should_block
 from .task import MapccTask
@@ -139,8 +139,9 @@ def _task(
     """Take maps and atoms out of ChimeraX, for a thread to work on."""
     from ..cryomap.metrics.assess import assess
     from ..cryomap.outputs import require_outputs
+    from ..scene.ignored_origin import ignored_origin
     from ..scene.models import atomic_model, density_map, full_region
-    from ..scene.volumes import contour_level, mask_on
+    from ..scene.volumes import contour_level, mask_on, short_name
 
     if not volumes:
         raise UserError("mapcc: no maps given; open a map first, or see its number in the Models panel")
@@ -174,8 +175,15 @@ def _task(
         _show(session, compared, to, wishes)
         return compared
 
-    title = f"mapcc {' '.join(str(volume) for volume in volumes)} to {to.spec}"
-    return MapccTask(session, title, lambda step: calculate(progress=step), show)
+    def measure(step: Callable[[str], None]) -> Assessment:
+        try:
+            return calculate(progress=step)
+        except OutsideError as error:
+            hints = filter(None, map(ignored_origin, volumes))
+            raise InputError(". ".join((str(error), *hints))) from None
+
+    title = f"mapcc {', '.join(f'#{v.id_string} {short_name(v.name)}' for v in volumes)} to {to.spec}"
+    return MapccTask(session, title, measure, show)
 
 
 def _show(session: Session, compared: Comparison, to: Objects, wishes: Wishes) -> None:

@@ -11,6 +11,7 @@ from chimerax.map import Volume
 
 from ..cryomap.metrics.results import Assessment
 from ..scene.residue_values import residue_spec
+from ..scene.volumes import short_name
 from .rows import Row, groups
 
 MOST_LIGANDS = 40
@@ -55,7 +56,7 @@ def report_table(
 def _map_titles(volumes: Sequence[Volume]) -> str:
     titles = []
     for number, volume in enumerate(volumes):
-        titles.append(f"<th>{escape(volume.name)} #{volume.id_string}</th>")
+        titles.append(f"<th>{escape(short_name(volume.name))} #{volume.id_string}</th>")
         if number:
             titles.append("<th>change</th>")
     return "".join(titles)

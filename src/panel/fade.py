@@ -14,23 +14,37 @@ from ..scene.models import full_region
 from ..scene.volumes import contour_level, region_values
 
 
-def fade_commands(first: Volume, second: Volume, share: float) -> list[str]:
-    """Commands that show `first` at share 0, `second` at 1, and both, more or less transparent, between."""
-    commands = []
-    for volume, opacity in ((first, 1 - share), (second, share)):
+class Fader:
+    """Shows one map at share 0, another at 1, and both, more or less transparent, between.
+
+    A map that is shown fully has the transparency that it was given elsewhere.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._own: weakref.WeakKeyDictionary[Volume, float] = weakref.WeakKeyDictionary()  # opacities, 0 to 1
+        self._made: weakref.WeakKeyDictionary[Volume, float] = weakref.WeakKeyDictionary()
+
+    def fade(self, first: Volume, second: Volume, share: float, log: bool) -> None:
+        """Run the commands, in the Log if wanted."""
+        for volume, opacity in ((first, 1 - share), (second, share)):
+            for command in self._commands(volume, opacity):
+                run(self._session, command, log=log)
+
+    def _commands(self, volume: Volume, opacity: float) -> list[str]:
         spec = volume.atomspec
         if opacity < 0.01:
-            commands.append(f"hide {spec} models")
-        else:
-            commands.append(f"show {spec} models")
-            commands.append(f"transparency {spec} {100 * (1 - opacity):.0f}")
-    return commands
+            return [f"hide {spec} models"]
+        now = _opacity(volume)
+        if abs(now - self._made.get(volume, -1)) > 0.01:
+            self._own[volume] = now
+        self._made[volume] = self._own[volume] * opacity
+        percent = 100 * (1 - self._made[volume])
+        return [f"show {spec} models", f"transparency {spec} {percent:.0f}"]
 
 
-def fade(session: Session, first: Volume, second: Volume, share: float, log: bool) -> None:
-    """Run the `fade_commands`, in the Log if wanted."""
-    for command in fade_commands(first, second, share):
-        run(session, command, log=log)
+def _opacity(volume: Volume) -> float:
+    return volume.surfaces[0].color[3] / 255 if volume.surfaces else 1.0
 
 
 def equal_volume_level(first: Volume, second: Volume) -> float:

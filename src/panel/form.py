@@ -8,11 +8,13 @@ from chimerax.core.commands import quote_path_if_necessary
 from chimerax.core.errors import UserError
 from chimerax.core.session import Session
 from chimerax.map import Volume
-from chimerax.ui.widgets import CollapsiblePanel, EntriesRow, ModelMenuButton
-from Qt.QtCore import Qt, QTimer
-from Qt.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from chimerax.ui.widgets import CollapsiblePanel, EntriesRow
+from Qt.QtCore import QTimer
+from Qt.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from ..cryomap.job import DEVICES, METHODS, OPTIONS, Option
+from ..enhance.results import newest_input
+from .fitting import Line, ModelMenu
 
 AUTOMATIC = "automatic"  # the method
 
@@ -33,48 +35,37 @@ def advice(resolution: float | None) -> str:
     return where + "beyond what either method was trained on; don't trust the result."
 
 
-class Line(QLabel):
-    """Text that neither widens its panel nor wraps, which docks don't make room for; all of it is the tool tip."""
-
-    def __init__(self, text: str = "") -> None:
-        super().__init__()
-        self.setTextFormat(Qt.TextFormat.PlainText)  # names of maps may look like markup
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setText(text)
-
-    def setText(self, text: str) -> None:
-        """Show a text."""
-        super().setText(text)
-        self.setToolTip(f"<span>{escape(text)}</span>" if "<" in text else text)
-
-
 class EnhanceForm(QWidget):
     """Map, resolution, method and mask; device, contour level, samples, weights and the like on request."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, top: QWidget) -> None:
+        """Make it.
+
+        Args:
+            session: the session.
+            top: where the row of the map and its resolution goes, which comparing needs, too.
+        """
         super().__init__()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
         maps = {"class_filter": Volume}
-        self.map_menu = ModelMenuButton(session, **maps)
-        shown = [v for v in session.models.list(type=Volume) if v.display]
-        if shown:
-            self.map_menu.value = shown[0]
-        row = EntriesRow(self, "Map", self.map_menu, "  Resolution", 0.0, "Å")
+        self.map_menu = ModelMenu(session, **maps)
+        if (given := newest_input(session)) is not None:
+            self.map_menu.value = given
+        row = EntriesRow(top, "Map", self.map_menu, "  Resolution", 0.0, "Å")
         self.resolution = row.values[0]
         self.resolution.value = None
         self.resolution.widget.textChanged.connect(lambda _: self._advise())
-        self.mask_menu = ModelMenuButton(
+        self.mask_menu = ModelMenu(
             session,
             no_value_menu_text="none",
             no_value_button_text="none",
             autoselect_single_item=False,
             **maps,
         )
-        row = EntriesRow(
-            self, "Method", (AUTOMATIC, *METHODS), "  Only inside the contour of", self.mask_menu
-        )
+        row = EntriesRow(self, "Method", (AUTOMATIC, *METHODS), "  Mask", self.mask_menu)
+        row.frame.setToolTip("Mask: enhance only inside the contour of another map, as it is shown")
         self.method = row.values[0]
         self._advice = Line()
         self._advice.setStyleSheet("color: gray")
@@ -87,21 +78,24 @@ class EnhanceForm(QWidget):
         layout.addWidget(self.options)
 
     def _make_options(self, area: QWidget) -> None:
-        row = EntriesRow(area, "Calculate on", DEVICES, "   ", True, "Hide the input map when done")
-        self.device, self.hide_input = row.values
-        (self.level,) = EntriesRow(area, "Contour level of the input", 0.0, "(blank: as shown)").values
-        (self.grid_spacing,) = EntriesRow(
-            area, "Voxel size of the result", 0.0, "Å (blank: the method's)"
-        ).values
-        row = EntriesRow(area, False, "Fill lost density from the input", "   ", False, "Color by support")
-        self.keep_lost, self.color_by_support = row.values
+        row = EntriesRow(area, True, "Hide the input", "   ", False, "Fill lost density")
+        self.hide_input, self.keep_lost = row.values
+        row.frame.setToolTip("Lost density is listed either way; it can be filled from the input")
+        row = EntriesRow(area, False, "Color by support", "   Calculate on", DEVICES)
+        self.color_by_support, self.device = row.values
+        row.frame.setToolTip("Support: how well the result agrees with the input, place by place")
+        row = EntriesRow(area, "Contour level", 0.0, "  Voxel size", 0.0, "Å")
+        self.level, self.grid_spacing = row.values
         row.frame.setToolTip(
-            "Support: how well the result agrees with the input, place by place; lost density is listed either way"
+            "Contour level of the input, blank: as shown; voxel size of the result, blank: the method's"
         )
-        (self.samples,) = EntriesRow(area, "Deviation over", 0, "orientations (blank: none)").values
+        row = EntriesRow(area, "Orientations", 0, "  Weights", "", ("Browse...", self._browse))
+        self.samples, self.weights, *_ = row.values
+        row.frame.setToolTip(
+            "Deviation over so many orientations, blank: none; file of weights, blank: those included"
+        )
         self.level.value = self.grid_spacing.value = self.samples.value = None
-        self.weights, *_ = EntriesRow(area, "Weights file", "", ("Browse...", self._browse)).values
-        self.weights.pixel_width = 170
+        self.weights.pixel_width = 110
 
     def toggle_options(self, shown: bool | None = None) -> None:
         """Show or hide the options."""

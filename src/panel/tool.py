@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from chimerax.core.commands import run
 from chimerax.core.session import Session
 from chimerax.core.tools import ToolInstance
 from chimerax.core.triggerset import DEREGISTER
 from chimerax.ui import MainToolWindow
 from chimerax.ui.widgets import button_row, vertical_layout
-from Qt.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
+from Qt.QtCore import QTimer
+from Qt.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from ..cryomap.trust.input_verdict import InputWarning
-from ..enhance.job import Progress
-from ..runtime import engine_python
+from ..enhance.job import EnhanceJob, Progress
+from ..runtime import background, engine_python
 from ..runtime.background import BackgroundTask
 from ..runtime.status_line import EngineLine, look_for_engine
 from ..trust.html import warning_text
 from .comparison import ComparisonBox
-from .form import EnhanceForm, Line
+from .fitting import Line, ScrollArea
+from .form import EnhanceForm
 
 
 class EnhancePanel(ToolInstance):
-    """Inputs, progress, and the comparison of a result with its input; all work is done by commands."""
+    """Inputs, progress, and the comparison of a result with its input; all work is done by commands.
+
+    It shows the tasks of commands that were typed, too.
+    """
 
     SESSION_SAVE = True
     help = "help:user/tools/enhance.html"
@@ -31,51 +34,70 @@ class EnhancePanel(ToolInstance):
     def __init__(self, session: Session, tool_name: str = "Enhance Map") -> None:
         super().__init__(session, tool_name)
         self._closed = False
-        self._task: BackgroundTask | None = None
+        self._tasks: list[BackgroundTask] = []  # the first is shown
+        self._started: object = None  # what the button Enhance began last
         self._handlers: list = []
         self.tool_window = MainToolWindow(self)
-        area = self.tool_window.ui_area
-        layout = vertical_layout(area, margins=(5, 3, 5, 3), spacing=4)
-        self.form = EnhanceForm(session)
-        layout.addWidget(self.form)
-        self._make_buttons(area)
-        self._make_progress(layout)
-        line = QFrame(area)
-        line.setFrameShape(QFrame.Shape.HLine)
-        line.setFrameShadow(QFrame.Shadow.Sunken)
-        layout.addWidget(line)
-        self.comparison = ComparisonBox(session, self.form, self._watch)
-        layout.addWidget(self.comparison, stretch=1)
+        content = QWidget()
+        layout = vertical_layout(content, margins=(5, 3, 5, 3), spacing=3)
+        self.form = EnhanceForm(session, content)
+        self.warnings = QLabel()
+        self.warnings.setWordWrap(True)
+        self.warnings.hide()
+        layout.addWidget(self.warnings)
+        self.pages = QTabWidget()
+        self.pages.setDocumentMode(True)
+        self.pages.addTab(self._first_page(), "Enhance")
+        self.comparison = ComparisonBox(session, self.form, self.pages)
+        layout.addWidget(self.pages, stretch=1)
+        area = vertical_layout(self.tool_window.ui_area, margins=(0, 0, 0, 0), spacing=2)
+        scroll_area = ScrollArea(content)
+        area.addWidget(scroll_area, stretch=1)
+        self._make_progress(area)
         self.tool_window.manage(placement="side")
+        QTimer.singleShot(0, lambda: scroll_area.ask_for_room(session.ui.main_window))
         self._engine_handler = engine_python.triggers.add_handler("python chosen", lambda *_: self._look())
+        self._begun_handler = background.triggers.add_handler("begun", lambda _, task: self._watch(task))
+        for task in session.tasks.values():
+            if isinstance(task, BackgroundTask) and not task.done:
+                self._watch(task)
         self._look()
 
-    def _make_buttons(self, area: QWidget) -> None:
+    def _first_page(self) -> QWidget:
+        page = QWidget()
+        layout = vertical_layout(page, spacing=3)
+        layout.addWidget(self.form)
         _, buttons = button_row(
-            area,
+            page,
             [
                 ("Enhance", lambda *_: self.enhance()),
                 ("Install PyTorch", lambda *_: self.install()),
-                ("Stop", lambda *_: self.stop()),
                 ("Options", lambda *_: self.form.toggle_options()),
                 ("Help", lambda *_: self.display_help()),
             ],
             spacing=8,
             button_list=True,
         )
-        self.enhance_button, self.install_button, self.stop_button, self.options_button, _ = buttons
-        self.stop_button.setEnabled(False)
+        self.enhance_button, self.install_button, self.options_button, _ = buttons
         self.install_button.hide()
+        layout.addStretch(1)
+        return page
 
     def _make_progress(self, layout: QVBoxLayout) -> None:
+        self.progress_text = Line()
         self.progress_bar = QProgressBar()
         self.progress_bar.setTextVisible(False)
         self.progress_bar.setMaximumHeight(12)
-        self.progress_text = Line()
-        self.warnings = QLabel()
-        self.warnings.setWordWrap(True)
-        for widget in (self.progress_bar, self.progress_text, self.warnings):
-            layout.addWidget(widget)
+        self.stop_button = QPushButton("Stop")
+        self.stop_button.clicked.connect(lambda *_: self.stop())
+        row = QHBoxLayout()
+        row.setContentsMargins(5, 0, 5, 3)
+        row.addWidget(self.progress_bar, stretch=1)
+        row.addWidget(self.stop_button)
+        self.progress_text.setContentsMargins(5, 0, 5, 0)
+        layout.addWidget(self.progress_text)
+        layout.addLayout(row)
+        for widget in (self.progress_text, self.progress_bar, self.stop_button):
             widget.hide()
 
     def _look(self) -> None:
@@ -87,55 +109,51 @@ class EnhancePanel(ToolInstance):
         self.form.device_line.setText(engine.text)
         self.install_button.setVisible(not engine.ready)
         self.enhance_button.setVisible(engine.ready)
-        if engine.ready and self._task is None:
+        if engine.ready and not self._tasks:
             self.progress_text.hide()  # why an installation failed before
 
     def enhance(self) -> None:
         """Run `enhance` with the inputs."""
-        answer = run(self.session, self.form.command())
-        if isinstance(answer, BackgroundTask):
-            self._watch(answer, "Starting...", self._enhanced)
-        else:  # a script pressed the button, and in scripts the command waits
-            self.comparison.show_result(answer[-1])
+        self._started = run(self.session, self.form.command())
+        if not isinstance(self._started, BackgroundTask):  # in a script, where the command waits
+            self.comparison.compare_by_model()
 
     def install(self) -> None:
         """Run `enhance install`."""
-        task = run(self.session, "enhance install")
-        if task is not None and not task.done:
-            self._watch(task, str(task.plan), lambda _: None)
+        run(self.session, "enhance install")
 
     def stop(self) -> None:
-        """Stop what is running."""
-        if self._task is not None:
-            run(self.session, f"taskman kill {self._task.id}")
+        """Stop what is shown."""
+        if self._tasks:
+            run(self.session, f"taskman kill {self._tasks[0].id}")
 
-    def _enhanced(self, job: BackgroundTask) -> None:
-        if job.results:
-            self.comparison.show_result(job.results[-1])
-
-    def _watch(self, task: BackgroundTask, text: str, when_done: Callable[[BackgroundTask], None]) -> None:
-        """Show how far a task is, beginning with a text, until it's done."""
-        self._task = task
-        self._handlers = [
-            task.triggers.add_handler("progress", lambda _, progress: self._show_progress(progress)),
-            task.triggers.add_handler("done", lambda *_: self._task_done(when_done)),
+    def _watch(self, task: BackgroundTask) -> None:
+        """Show how far a task is, when it's the first, until it's done."""
+        self._tasks.append(task)
+        self._handlers += [
+            task.triggers.add_handler("progress", lambda _, progress: self._show_progress(task, progress)),
+            task.triggers.add_handler("done", lambda *_: self._task_done(task)),
         ]
-        if task.triggers.has_trigger("warned"):
+        if isinstance(task, EnhanceJob):
             self._handlers.append(task.triggers.add_handler("warned", lambda _, one: self._show_warning(one)))
-        self.warnings.setText("")
-        self.warnings.hide()
-        self._set_busy(True)
-        self.progress_bar.setRange(0, 0)  # moving to and fro
-        self.progress_text.setText(text)
-        self.progress_bar.show()
-        self.progress_text.show()
+            self.warnings.setText("")
+            self.warnings.hide()
+        if task is self._tasks[0]:
+            self._show_task()
 
-    def _set_busy(self, busy: bool) -> None:
-        for button in (self.enhance_button, self.install_button, self.comparison.compare_button):
-            button.setEnabled(not busy)
-        self.stop_button.setEnabled(busy)
+    def _show_task(self) -> None:
+        """Show the first task, or that there is none."""
+        busy = bool(self._tasks)
+        for widget in (self.progress_text, self.progress_bar, self.stop_button):
+            widget.setVisible(busy)
+        self.install_button.setEnabled(not busy)
+        if busy:
+            self.progress_bar.setRange(0, 0)  # moving to and fro
+            self.progress_text.setText(self._tasks[0].title)
 
-    def _show_progress(self, progress: Progress | str) -> None:
+    def _show_progress(self, task: BackgroundTask, progress: Progress | str) -> None:
+        if task is not self._tasks[0]:
+            return
         if isinstance(progress, str):
             self.progress_text.setText(progress)
             return
@@ -147,20 +165,24 @@ class EnhancePanel(ToolInstance):
         self.warnings.setText(self.warnings.text() + warning_text(warning))
         self.warnings.show()
 
-    def _task_done(self, when_done: Callable[[BackgroundTask], None]) -> None:
-        task, self._task, self._handlers = self._task, None, []
-        self._set_busy(False)
-        self.progress_bar.hide()
-        self.progress_text.setText("" if task.error is None else str(task.error))
-        self.progress_text.setVisible(task.error is not None)
-        when_done(task)
+    def _task_done(self, task: BackgroundTask) -> None:
+        self._tasks.remove(task)
+        self._show_task()
+        if task.error is not None and not self._tasks:
+            self.progress_text.setText(str(task.error))
+            self.progress_text.show()
+        if isinstance(task, EnhanceJob) and task.results:
+            self.form.map_menu.value = task.opened[-1].given
+            self.comparison.show_result(task.results[-1])
+            if task is self._started:
+                self.comparison.compare_by_model()
 
     def delete(self) -> None:
         """Close the panel; what is running goes on."""
         self._closed = True
-        for handler in (self._engine_handler, *self._handlers):
+        for handler in (self._engine_handler, self._begun_handler, *self._handlers):
             handler.remove()
-        self.comparison.end()
+        self.comparison.delete()
         super().delete()
 
     def take_snapshot(self, session: Session, flags: int) -> dict:

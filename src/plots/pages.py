@@ -18,6 +18,8 @@ from .data import PlotData
 
 ALL_CHAINS = "all chains"
 MOST_RESIDUES = 500  # to show at first; more are hard to tell apart
+MOST_APART = 120  # residues whose curves can be told apart without their running means
+AVERAGED = 15  # residues
 
 
 class _Page(QWidget):
@@ -37,6 +39,15 @@ class _Page(QWidget):
         self.axes.tick_params(labelsize=8)
 
 
+def running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """The mean of the finite values within half a width on either side; nan where there are none."""
+    known = np.isfinite(values)
+    box = np.ones(min(width, max(1, len(values))))
+    counts = np.convolve(known, box, "same")
+    sums = np.convolve(np.where(known, values, 0), box, "same")
+    return np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0.5)
+
+
 def _legend_above(axes: Axes) -> None:
     """A legend of the maps where it covers nothing."""
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
@@ -52,6 +63,8 @@ class FscPage(_Page):
         super().__init__()
         self.layout().addWidget(self.canvas, stretch=1)
         draw_fsc(self.axes, curves)
+        self.axes.set_ylabel("FSC", fontsize=9)  # all of its name is cut off in a low panel
+        _legend_above(self.axes)
 
 
 class ClassPage(_Page):
@@ -130,7 +143,14 @@ class ResiduePage(_Page):
         self._marker = None
         for number, (label, values) in enumerate(series.items()):
             color = COLORS[number % len(COLORS)]
-            axes.plot(values[self._shown], color=color, linewidth=1.1, alpha=0.85, label=literal(label))
+            shown = values[self._shown]
+            many = len(shown) > MOST_APART and len(series) > 1
+            name = literal(label)
+            if many:  # the means tell the maps apart where their curves hide each other
+                axes.plot(shown, color=color, linewidth=0.8, alpha=0.3)
+                axes.plot(running_mean(shown, AVERAGED), color=color, linewidth=1.6, label=name)
+            else:
+                axes.plot(shown, color=color, linewidth=1.1, alpha=0.85, label=name)
         axes.set_ylabel(self.measure.currentText(), fontsize=9)
         axes.set_xlim(-0.5, max(0.5, len(self._shown) - 0.5))
         self._label_residues(chains[self._shown], chain == ALL_CHAINS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chimerax.core.errors import UserError
+from chimerax.core.models import REMOVE_MODELS, Model
 from chimerax.core.session import Session
 from chimerax.core.tools import ToolInstance
 from chimerax.ui import MainToolWindow
@@ -30,9 +31,23 @@ class PlotPanel(ToolInstance):
         self.data = PlotData()
         self.tool_window.fill_context_menu = self._fill_menu
         self.tool_window.manage(placement="side")
+        self._closed = session.triggers.add_handler(REMOVE_MODELS, self._models_closed)
+
+    def delete(self) -> None:
+        """Close the panel."""
+        self._closed.remove()
+        super().delete()
+
+    def _models_closed(self, _name: str, models: list[Model]) -> None:
+        if self.data.is_about(models):
+            self._fill(PlotData(title="what it showed was closed"))
 
     def show(self, data: PlotData) -> None:
         """Show these data instead of the present ones."""
+        self._fill(data)
+        self.tool_window.shown = True
+
+    def _fill(self, data: PlotData) -> None:
         self.data = data
         current = self.pages.currentIndex()
         while self.pages.count():
@@ -43,7 +58,6 @@ class PlotPanel(ToolInstance):
             self.pages.addTab(page, title)
         self.pages.setCurrentIndex(max(0, min(current, self.pages.count() - 1)))
         self.tool_window.title = f"Map Agreement: {data.title}"
-        self.tool_window.shown = True
 
     def _fill_menu(self, menu: QMenu, _x: int, _y: int) -> None:
         action = QAction("Save Plot...", menu)

@@ -13,6 +13,9 @@ from chimerax.core.session import Session
 from chimerax.core.tasks import Task
 from chimerax.core.triggerset import TriggerSet
 
+triggers = TriggerSet()
+triggers.add_trigger("begun")  # with each BackgroundTask, for the panel
+
 
 class BackgroundTask(Task):
     """Work done outside the main thread; ChimeraX's task manager shows it and `taskman kill` stops it.
@@ -68,6 +71,7 @@ class BackgroundTask(Task):
         self._blocking = block
         self.start()
         self._started.set()
+        triggers.activate_trigger("begun", self)
         if not block:
             return
         try:

@@ -18,7 +18,8 @@ from . import engine_python
 from .background import BackgroundTask
 from .child_process import ChildProcess, clean_environment
 from .engine_python import NEEDED, EnginePython, executable
-from .install_plan import InstallPlan, is_apple_silicon
+from .install_plan import InstallPlan
+from .machine import is_apple_silicon
 
 _MARK = "map_enhance.json"  # in the environment: what was installed
 _UNREACHABLE = (

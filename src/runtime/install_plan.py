@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +10,7 @@ from pathlib import Path
 from chimerax.core.errors import UserError
 
 from . import engine_python
+from .machine import cuda_of_driver, is_apple_silicon
 
 # Roughly what is downloaded and what it fills on disk (GB), everything counted.
 SIZES = {"cpu": (0.3, 1.2), "cuda": (3.5, 8.0), "mps": (0.2, 0.7)}
@@ -76,11 +74,6 @@ def _best_build(driver: tuple[int, int] | None) -> str:
     return "cuda" if driver else "cpu"
 
 
-def is_apple_silicon() -> bool:
-    """Whether this is a Mac with Apple's own processor."""
-    return sys.platform == "darwin" and platform.machine() == "arm64"
-
-
 def _index(build: str, driver: tuple[int, int] | None) -> str:
     if sys.platform == "darwin" or (sys.platform == "win32" and build == "cpu"):
         return ""
@@ -93,24 +86,6 @@ def _index(build: str, driver: tuple[int, int] | None) -> str:
 
 # The newest CUDA build that a driver can run, by the CUDA version it reports.
 _CUDA_BUILDS = (((13, 0), "cu130"), ((12, 8), "cu128"), ((12, 0), "cu126"))
-
-
-def cuda_of_driver() -> tuple[int, int] | None:
-    """CUDA version that the NVIDIA driver supports, (13, 0) if it doesn't tell; None without a driver."""
-    program = shutil.which("nvidia-smi")
-    if sys.platform == "win32" and not program:
-        program = shutil.which(r"C:\Windows\System32\nvidia-smi.exe")
-    if sys.platform == "darwin" or not program:
-        return None
-    flags = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
-    try:
-        told = subprocess.run([program], capture_output=True, text=True, timeout=30, **flags)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if told.returncode != 0:
-        return None
-    found = re.search(r"CUDA Version:\s*(\d+)\.(\d+)", told.stdout)
-    return (int(found[1]), int(found[2])) if found else (13, 0)
 
 
 def require_room(plan: InstallPlan) -> None:

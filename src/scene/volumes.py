@@ -15,6 +15,11 @@ from ..cryomap.grid import Grid
 Region = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
 
 
+def short_name(name: str, most: int = 36) -> str:
+    """A name of at most so many letters, cut in its middle, for where a long one pushes out the rest."""
+    return name if len(name) <= most else f"{name[: (most - 1) // 2]}…{name[-(most // 2) :]}"
+
+
 def input_region(volume: Volume) -> Region:
     """The part of a map to work on: what is shown of it, at full resolution.
 
@@ -81,16 +86,29 @@ def result_ids(
     """Model numbers for `count` results: `model_id` for a single one, else numbers below it.
 
     Raises:
-        UserError: the number is taken, or the model it would be part of isn't open.
+        UserError: the number is taken, or the model it would be part of isn't open, or is more than a group.
     """
     if model_id is None:
         return [None] * count
     text = ".".join(map(str, model_id))
     if session.models.have_id(model_id):
         raise UserError(f"modelId #{text}: there is such a model already; close it or choose another number")
-    if len(model_id) > 1 and not session.models.have_id(model_id[:-1]):
-        raise UserError(f"modelId #{text}: there is no model #{text.rpartition('.')[0]} to add it to")
+    if len(model_id) > 1:
+        above = text.rpartition(".")[0]
+        group = next((model for model in session.models if model.id == model_id[:-1]), None)
+        if group is None:
+            raise UserError(f"modelId #{text}: there is no model #{above} to add it to")
+        if type(group) is not Model:
+            raise UserError(
+                f"modelId #{text}: #{above} is {group.name}, not a group of models; choose another number"
+            )
     return [model_id] if count == 1 else [(*model_id, number) for number in range(1, count + 1)]
+
+
+def _next_free(session: Session, model_id: tuple[int, ...]) -> tuple[int, ...]:
+    while session.models.have_id(model_id):
+        model_id = (*model_id[:-1], model_id[-1] + 1)
+    return model_id
 
 
 def open_result(
@@ -114,7 +132,8 @@ def open_result(
         model_id: wanted number, if it's still free; a missing group model above it is opened.
     """
     if model_id is not None and session.models.have_id(model_id):
-        model_id = None  # taken while the engine ran: better another number than no result
+        # Taken while the engine ran: better another number than no result.
+        model_id = None if len(model_id) == 1 else _next_free(session, model_id)
     if model_id is not None and len(model_id) > 1 and not session.models.have_id(model_id[:-1]):
         group = Model("enhanced maps", session)
         group.id = model_id[:-1]

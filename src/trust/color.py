@@ -6,6 +6,7 @@ from chimerax.core.commands import run
 from chimerax.core.models import REMOVE_MODELS, Model
 from chimerax.core.session import Session
 from chimerax.core.triggerset import DEREGISTER
+from chimerax.label.label2d import Label
 from chimerax.map import Volume
 
 # Correlation and color: red where the result has nothing to rest on.
@@ -24,17 +25,22 @@ def color_by(session: Session, result: Volume, values: Volume) -> None:
     palette = ":".join(f"{value:g},{color}" for value, color in PALETTE)
     run(session, f"color sample #{result.id_string} map #{values.id_string} palette {palette}")
     labels = " ".join(f"{color}:{value:g}" for value, color in PALETTE)
-    _close_with(session, result, run(session, f"key {labels} fontSize 16 ticks true"))
+    # High enough for the labels below it in a low window, too.
+    key = run(session, f"key {labels} fontSize 16 ticks true pos 0.68,0.14 size 0.28,0.04")
+    title = run(session, f'2dlabels text "{values.name}" size 16 xpos 0.68 ypos 0.19')
+    _close_with(session, result, key, title)
 
 
-def _close_with(session: Session, result: Volume, key: Model) -> None:
-    """Close the key with its result, unless someone has made another of it meanwhile."""
+def _close_with(session: Session, result: Volume, key: Model, title: Label | None) -> None:
+    """Close the key and its title with the result, unless someone has made another of the key meanwhile."""
     ours = key.rgbas_and_labels
 
     def closed(_name: str, models: list[Model]) -> str | None:
-        if result not in models:
+        if result not in models and key not in models:
             return None
-        if session.models.have_model(key) and key.rgbas_and_labels is ours:
+        if title is not None and title.drawing is not None:  # it has none once it's closed
+            session.models.close([title.drawing])
+        if session.models.have_model(key) and key.rgbas_and_labels is ours and key not in models:
             session.models.close([key])
         return DEREGISTER
 

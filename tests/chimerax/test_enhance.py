@@ -125,7 +125,58 @@ def test_model_id_taken_or_without_parent(session):
         run(session, "enhance #1 modelId 1")
     with user_error("modelId #8.2", "no model #8"):
         run(session, "enhance #1 modelId 8.2")
+    with user_error("modelId #1.2", "blobs, not a group"):
+        run(session, "enhance #1 modelId 1.2")
     assert leftovers() == [] and len(session.models.list(type=type(session.models[0]))) == 1
+
+
+def test_model_id_in_a_group(session):
+    from chimerax.core.models import Model
+
+    use_fake_engine()
+    open_map(session)
+    session.models.add([Model("group", session)])
+    (result,) = run(session, "enhance #1 modelId 2.3")
+    assert result.id == (2, 3)
+
+
+def test_model_id_below_an_atomic_model(session):
+    from small_model import scene
+
+    use_fake_engine()
+    scene(session)
+    with user_error("modelId #1.3", "not a group"):
+        run(session, "enhance #2 modelId 1.3")
+
+
+def test_level_and_device_are_checked_first(session):
+    from chimerax.map_enhance.runtime import machine
+
+    use_fake_engine()
+    open_map(session, name="my map")
+    with user_error("my map", "level 900"):
+        run(session, "enhance #1 level 900")
+    absent = mock.patch.object(machine, "cuda_of_driver", return_value=None)
+    with absent, mock.patch.object(Path, "exists", return_value=False), user_error("device cuda", "cpu"):
+        run(session, "enhance #1 device cuda")
+    with mock.patch.object(machine, "is_apple_silicon", return_value=False), user_error("device mps"):
+        run(session, "enhance #1 device mps")
+    assert leftovers() == [] and not [task for task in session.tasks.values() if "my map" in str(task)]
+
+
+def test_undo(session):
+    use_fake_engine()
+    first, second = open_map(session, name="lossy"), open_map(session, name="other")
+    second.display = False
+    results = run(session, "enhance #1,2 modelId 7")
+    run(session, "undo")
+    assert all(result.deleted for result in results)
+    assert (
+        first.display
+        and not second.display
+        and list(session.models.list(type=type(first))) == [first, second]
+    )
+    assert not [model for model in session.models if model.name.startswith(("enhanced", "lossy superem"))]
 
 
 def test_no_map(session):

@@ -19,17 +19,16 @@ def test_enhance_and_compare(session):
         write(form.resolution.widget, "3.5")
         choose(form.method.widget, "superem")
         click(shown.enhance_button)
-        assert not shown.enhance_button.isEnabled() and shown.stop_button.isEnabled()
-        assert shown.progress_bar.isVisible()
-        wait(session, lambda: comparison.pages.isVisible(), 60)
+        assert shown.stop_button.isVisible() and shown.progress_bar.isVisible()
+        wait(session, lambda: comparison.results.isVisible(), 60)
         assert commands[0] == "enhance #2 method superem resolution 3.5"
         assert "mapcc #2,3 to #1 resolution 3.5 metrics fsc,classes" in commands
         result = comparison.result_menu.value
         assert result.name == "true superem" and result.display and not volume.display
-        assert shown.enhance_button.isEnabled() and not shown.progress_bar.isVisible()
+        assert not shown.stop_button.isVisible() and not shown.progress_bar.isVisible()
         row = item_of(comparison.results, "CC mask")
         assert row.text(1) == row.text(2) and float(row.text(1)) > 0.9 and row.text(3) == "+0.000"
-        assert titles(comparison.pages) == ["Figures", "FSC", "Residues", "Classes"]
+        assert titles(shown.pages) == ["Enhance", "Compare", "FSC", "Residues", "Classes"]
 
 
 def test_options_become_the_command(session):
@@ -86,8 +85,8 @@ def test_stop(session):
         wait(session, lambda: "left" in shown.progress_text.text())
         assert 0 <= shown.progress_bar.value() < 500 and "slow map" in shown.progress_text.text()
         click(shown.stop_button)
-        wait(session, lambda: shown.enhance_button.isEnabled())
-        assert "stopped" in shown.progress_text.text() and not shown.stop_button.isEnabled()
+        wait(session, lambda: not shown.stop_button.isVisible())
+        assert "stopped" in shown.progress_text.text()
         assert commands[-1].startswith("taskman kill")
         assert volume.display and shown.comparison.result_menu.value is None
 
@@ -96,7 +95,7 @@ def test_closed_while_running(session):
     open_map(session)
     with panel(session) as (shown, _):
         click(shown.enhance_button)
-        job = shown._task
+        (job,) = shown._tasks
         shown.delete()
         wait(session, lambda: job.done)
         assert len(job.results) == 1
@@ -111,8 +110,9 @@ def test_lost_ligand_is_red_and_clicked(session):
         comparison = shown.comparison
         choose(shown.form.map_menu, "true #2")
         choose(comparison.result_menu, "without #3")
+        shown.pages.setCurrentWidget(comparison)
         click(comparison.compare_button)
-        wait(session, lambda: comparison.pages.isVisible(), 60)
+        wait(session, lambda: comparison.results.isVisible(), 60)
         view = comparison.results
         lost, kept = item_of(view, "/A:101 XYZ"), item_of(view, "/B:102 MG")
         assert lost.foreground(0).color() == LOST and kept.foreground(0).color() != LOST
@@ -131,9 +131,9 @@ def test_lost_density_is_red_and_clicked(session):
     with panel(session) as (shown, commands):
         click(shown.enhance_button)
         comparison = shown.comparison
-        wait(session, lambda: comparison.pages.isVisible(), 60)
+        wait(session, lambda: comparison.results.isVisible(), 60)
         view = comparison.results
-        assert titles(comparison.pages) == ["Figures"]
+        assert titles(shown.pages) == ["Enhance", "Compare"]
         names = [view.topLevelItem(number).text(0) for number in range(view.topLevelItemCount())]
         assert names == [
             "Support by the input",
@@ -160,8 +160,9 @@ def test_links_after_atoms_were_deleted(session):
     with panel(session) as (shown, commands):
         choose(shown.form.map_menu, "true #2")
         shown.comparison.result_menu.value = open_map(session, shape=(36, 36, 36), origin=(-3, 4, 2))
+        shown.pages.setCurrentWidget(shown.comparison)
         click(shown.comparison.compare_button)
-        wait(session, lambda: shown.comparison.pages.isVisible(), 60)
+        wait(session, lambda: shown.comparison.results.isVisible(), 60)
         run(session, "delete #1/A:1")
         item = item_of(shown.comparison.results, "/A:101 XYZ")
         shown.comparison.results.itemClicked.emit(item, 0)
@@ -172,7 +173,7 @@ def test_links_after_atoms_were_deleted(session):
         from chimerax.map_enhance.panel.tool import EnhancePanel
 
         (restored,) = session.tools.find_by_class(EnhancePanel)
-        assert titles(restored.comparison.pages) == ["Figures", "FSC", "Classes"]
+        assert titles(restored.pages) == ["Enhance", "Compare", "FSC", "Classes"]
         restored.delete()
 
 
@@ -196,6 +197,89 @@ def test_fade(session):
         assert commands[-1] == "hide #2 models"
         shown.comparison.fader.setValue(100)
         assert second.display and not first.display and second.surfaces[0].color[3] == 255
+
+
+def test_fade_keeps_the_transparency_of_the_maps(session):
+    first = open_map(session, name="one")
+    open_map(session, name="two")
+    with panel(session) as (shown, _):
+        choose(shown.form.map_menu, "one #1")
+        choose(shown.comparison.result_menu, "two #2")
+        run(session, "transparency #1 40")
+        for share in (50, 20, 0):
+            shown.comparison.fader.setValue(share)
+            opacity = 0.6 * (1 - share / 100)
+            assert abs(first.surfaces[0].color[3] - 255 * opacity) < 2
+        run(session, "transparency #1 0")
+        shown.comparison.fader.setValue(50)
+        assert abs(first.surfaces[0].color[3] - 0.5 * 255) < 2
+
+
+def test_fits_a_low_window(session):
+    """Everything is reached in 700 pixels, whatever is shown, and the main window keeps its size."""
+    open_map(session, name="lossy map with a name " + 20 * "that goes on ")
+    with panel(session) as (shown, _):
+        window = session.ui.main_window
+        window.resize(1280, 700)
+        shown.form.toggle_options(True)
+        click(shown.enhance_button)
+        wait(session, lambda: shown.comparison.results.isVisible())
+        for _ in range(20):
+            session.ui.processEvents()
+        area = shown.tool_window.ui_area
+        assert area.minimumSizeHint().height() < 300 and area.minimumSizeHint().width() < 600
+        assert window.height() == 700
+        assert len(titles(shown.pages)) == 2
+
+
+def test_job_of_a_command_is_shown(session):
+    """The panel shows a job that was typed, stops it, and takes its result."""
+    open_map(session, name="blobs")
+    open_map(session, name="slow map")
+    with panel(session) as (shown, _):
+        run(session, "enhance #2 block false")
+        wait(
+            session, lambda: "slow map" in shown.progress_text.text() and "left" in shown.progress_text.text()
+        )
+        run(session, "enhance #1 block false")
+        click(shown.stop_button)
+        wait(session, lambda: shown.comparison.result_menu.value is not None)
+        assert shown.comparison.result_menu.value.name == "blobs superem"
+        assert shown.form.map_menu.value.name == "blobs" and not shown.stop_button.isVisible()
+
+
+def test_newest_input_and_its_result_are_chosen(session):
+    from support import use_fake_engine
+
+    use_fake_engine()
+    for name in ("first", "second"):
+        open_map(session, name=name)
+    with session.in_script:
+        run(session, "enhance #2 colorBy support")
+    with panel(session) as (shown, _):
+        assert shown.form.map_menu.value.name == "second"
+        assert shown.comparison.result_menu.value.name == "second superem"
+
+
+def test_closed_maps_take_their_figures_along(session):
+    from chimerax.map_enhance.plots.tool import PlotPanel
+
+    model, _ = scene(session)
+    true_map(session, model, without="XYZ", name="without")
+    with panel(session) as (shown, _):
+        choose(shown.form.map_menu, "true #2")
+        choose(shown.comparison.result_menu, "without #3")
+        shown.pages.setCurrentWidget(shown.comparison)
+        click(shown.comparison.compare_button)
+        wait(session, lambda: shown.comparison.results.isVisible(), 60)
+        with session.in_script:
+            run(session, "mapcc #2 to #1 resolution 3.5 metrics fsc plot true")
+        (plots,) = session.tools.find_by_class(PlotPanel)
+        assert plots.pages.count() and len(titles(shown.pages)) > 2
+        run(session, "close #2")
+        assert not plots.pages.count() and "closed" in plots.tool_window.title
+        assert len(titles(shown.pages)) == 2 and not shown.comparison.results.groups
+        plots.delete()
 
 
 def test_contours_of_equal_volume(session):
@@ -227,7 +311,7 @@ def test_session(session):
         write(shown.form.resolution.widget, "3.5")
         choose(shown.form.method.widget, "superem")
         click(shown.enhance_button)
-        wait(session, lambda: shown.comparison.pages.isVisible(), 60)
+        wait(session, lambda: shown.comparison.results.isVisible(), 60)
         shown.comparison.fader.setValue(40)
         before = shown.comparison.results.snapshot()
         with tempfile.TemporaryDirectory() as folder:
@@ -242,7 +326,7 @@ def test_session(session):
         assert form.map_menu.value.name == "true" and form.resolution.value == 3.5
         assert form.method.value == "superem" and comparison.fader.value() == 40
         assert comparison.result_menu.value.name == "true superem"
-        assert comparison.results.snapshot() == before and comparison.pages.count() == 4
+        assert comparison.results.snapshot() == before and restored.pages.count() == 5
         restored.delete()
 
 

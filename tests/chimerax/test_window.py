@@ -95,6 +95,35 @@ def test_two_at_a_time(session):
     assert [len(job.results) for job in jobs] == [1, 1]
 
 
+def test_jobs_wait_for_each_other(session):
+    """One worker at a time; who waits says so, and can be stopped, and those behind it go on."""
+    need_window(session)
+    open_map(session, name="slow")
+    open_map(session, name="blobs")
+    jobs = [run(session, f"enhance #{number} method superem block false") for number in (1, 2, 2)]
+    wait(session, lambda: all("waits" in str(job) for job in jobs[1:]))
+    assert "slow" in str(jobs[0]) and "superem" in str(jobs[0]) and f"task {jobs[0].id}" in str(jobs[1])
+    run(session, f"taskman kill {jobs[1].id}")
+    wait(session, lambda: jobs[1].done)
+    assert jobs[1].stopped and not jobs[0].done and not jobs[2].done
+    run(session, f"taskman kill {jobs[0].id}")
+    wait(session, lambda: jobs[2].done)
+    assert len(jobs[2].results) == 1 and leftovers() == []
+
+
+def test_a_script_waits_for_the_job_before(session):
+    need_window(session)
+    open_map(session, name="slow")
+    open_map(session, name="blobs")
+    job = run(session, "enhance #1 block false")
+    wait(session, lambda: "running" in str(job))
+    job.terminate()
+    with session.in_script:
+        (result,) = run(session, "enhance #2")
+    assert result.name == "blobs superem"
+    wait(session, lambda: job.done)
+
+
 def test_closing_the_map_stops_the_worker(session):
     need_window(session)
     open_map(session, name="slow")

@@ -200,7 +200,7 @@ def test_oddities_of_the_model_are_handled_and_said(scene):
     assert "1 of 72 atoms lie outside" in notes_for(outside, scene)
     flat = model_at(model.positions, b_factors=0, occupancies=0)
     text = notes_for(flat, scene)
-    assert "every B factor is 0; 50 A^2" in text and "every occupancy is 0; 1 is used" in text
+    assert "every B factor is 0; 50 Å²" in text and "every occupancy is 0; 1 is used" in text
     odd = model_at(model.positions, z=[0, 1, *[6] * 69])
     odd.alt_locs[5] = "A"
     text = notes_for(odd, scene)

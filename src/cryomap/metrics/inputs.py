@@ -9,7 +9,7 @@ import numpy as np
 
 from ..atoms import AtomicModel, require_possible
 from ..density import DensityMap
-from ..errors import InputError
+from ..errors import InputError, OutsideError
 from .fourier import d99, reflections
 
 # The last element with electron form factors in International Tables 4.3.2.2.
@@ -74,7 +74,7 @@ def prepare_model(model: AtomicModel, maps: Sequence[DensityMap]) -> Prepared:
     kept = np.flatnonzero(inside & known)
     chosen = model.subset(kept)
     if not chosen.b_factors.any():
-        notes.append(f"{model.name}: every B factor is 0; {DEFAULT_B_FACTOR:g} A^2 is used instead")
+        notes.append(f"{model.name}: every B factor is 0; {DEFAULT_B_FACTOR:g} Å² is used instead")
         chosen = replace(chosen, b_factors=np.full(len(chosen), DEFAULT_B_FACTOR))
     if not chosen.occupancies.any():
         notes.append(f"{model.name}: every occupancy is 0; 1 is used instead")
@@ -89,7 +89,7 @@ def atoms_inside(model: AtomicModel, density: DensityMap) -> np.ndarray:
     if not inside.any():
         corners = density.grid.to_xyz(np.array([[0, 0, 0], np.array(density.grid.size) - 1]))
         low, high = model.positions.min(axis=0), model.positions.max(axis=0)
-        raise InputError(
+        raise OutsideError(
             f"{model.name} lies outside {density.name}: the atoms span {_span(low, high)}, the map "
             f"{_span(*corners)} (its origin is from the header's {density.frame or 'grid'}); move one to the other"
         )

@@ -21,10 +21,11 @@ from .cubes import CubeComparison, Cubes
 from .fourier import Curve
 
 SCALE_NOTE = (
-    "cc_*_hr are against the model map with every B = 20 A^2 cut at 3.0 A: at the reported resolution a sharper map "
-    "loses correlation even when it is right, so judge enhancement by these and by the FSC figures"
+    "cc_*_hr, the fixed scale: correlations with the model map cut at 3.0 Å, with every B factor 20 Å²; "
+    "at the reported resolution a sharper map loses correlation even when it is right, so judge enhancement by "
+    "these and by the FSC"
 )
-CUBES_NOTE = "cubes: correlation about the mean with the simulated map in cubes of 25 A"
+CUBES_NOTE = "cubes: correlation about the mean with the simulated map in cubes of 25 Å"
 
 
 @dataclass(frozen=True)

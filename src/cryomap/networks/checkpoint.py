@@ -149,6 +149,11 @@ def _read_released(path: Path) -> dict[str, torch.Tensor]:
     # weights_only: a file from elsewhere must never run code of its own.
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # whose message advises to load the file unsafely
+        raise InputError(
+            f"{path}: no weights, or other Python objects beside them, which are never loaded; give a .safetensors"
+            " file with its card, or the SuperEM authors' state dict"
+        ) from None
     except _UNREADABLE as error:
         raise InputError(f"{path}: corrupted, or not a plain PyTorch state dict ({_reason(error)})") from None
     if not isinstance(state, dict) or not all(
