@@ -18,7 +18,7 @@ from . import engine_python
 from .background import BackgroundTask
 from .child_process import ChildProcess, clean_environment
 from .engine_python import NEEDED, EnginePython, executable
-from .install_plan import InstallPlan
+from .install_plan import InstallPlan, require_room
 from .machine import is_apple_silicon
 
 _MARK = "map_enhance.json"  # in the environment: what was installed
@@ -76,6 +76,10 @@ def _remember(session: Session, path: str) -> None:
     engine_python.triggers.activate_trigger("python chosen", path)
 
 
+class _NotThereError(UserError):
+    """A package index can't be reached, or hasn't got a package."""
+
+
 class InstallTask(BackgroundTask):
     """Makes the private environment; its "progress" trigger carries the lines shown in the status line.
 
@@ -99,15 +103,30 @@ class InstallTask(BackgroundTask):
         pip = [python, "-m", "pip", "install", "--no-input"]
         # A recent pip tells how far a download has come; where it can't be had the old one will do.
         yield from self._call([*pip, "--quiet", "--upgrade", "pip"], may_fail=True)
-        index = ["--index-url", plan.index] if plan.index else []
         progress = ["--progress-bar", "raw"] if self._pip_version(python) >= (24, 1) else []
         yield "status", "Installing torch"
-        yield from self._call([*pip, *progress, *index, NEEDED["torch"]])
+        yield from self._install_torch([*pip, *progress])
         yield "status", "Installing what else enhance needs"
         yield from self._call([*pip, *progress, *_smaller_packages()])
         yield "status", "Trying the new Python environment"
         self.found = engine_python.describe_python(EnginePython(python, "private"))
         (plan.folder / _MARK).write_text(json.dumps({"build": plan.build, **self.found}))
+
+    def _install_torch(self, pip: list[str]) -> Iterator[tuple[str, str]]:
+        """From the planned index; where PyTorch's own has none, or isn't reached, from the one pip is set up with."""
+        plan = self.plan
+        index = ["--index-url", plan.index] if plan.index else []
+        try:
+            yield from self._call([*pip, *index, NEEDED["torch"]])
+        except _NotThereError:
+            general = plan.from_general_index()
+            if general is None or self.stopped:
+                raise
+            require_room(general)
+            text = f"{plan.index} can't be used; instead, from the package index that pip is set up with: {general}"
+            yield "log", text
+            yield "status", text
+            yield from self._call([*pip, NEEDED["torch"]])
 
     def _call(self, command: list[str], may_fail: bool = False) -> Iterator[tuple[str, str]]:
         yield "log", " ".join(command)
@@ -118,9 +137,10 @@ class InstallTask(BackgroundTask):
             raise UserError(f"enhance install: {command[0]} can't be started ({error})") from None
         if self.stopped:
             process.stop()
-        last, unreachable = "", False
+        last, unreachable, absent = "", False, False
         for line in process.lines():
             unreachable = unreachable or "connection broken by" in line
+            absent = absent or "No matching distribution" in line or "HTTP error" in line
             done = re.fullmatch(r"Progress (\d+) of (\d+)", line)
             if done:
                 yield "status", f"Downloading: {int(done[1]) / 1e6:.0f} of {int(done[2]) / 1e6:.0f} MB"
@@ -131,7 +151,8 @@ class InstallTask(BackgroundTask):
             reason = last.removeprefix("ERROR: ").rstrip(".") or f"exit status {process.exit_code}"
             # Pip then says only that there's no such package.
             hint = _UNREACHABLE.format(self.plan.index or "the package index") if unreachable else ""
-            raise UserError(f"enhance install failed: {hint}{reason}. All of it is in the Log.")
+            kind = _NotThereError if unreachable or absent else UserError
+            raise kind(f"enhance install failed: {hint}{reason}. All of it is in the Log.")
 
     def _pip_version(self, python: str) -> tuple[int, ...]:
         ask = [python, "-c", "import pip; print(pip.__version__)"]

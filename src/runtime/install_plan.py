@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chimerax.core.errors import UserError
@@ -37,6 +37,15 @@ class InstallPlan:
     index: str
     download: float
     disk: float
+
+    def from_general_index(self) -> InstallPlan | None:
+        """The plan with the package index that pip is set up with; None if that's the plan, or the user's choice."""
+        if not self.index.startswith(TORCH_INDEX):
+            return None
+        # There's one build for each platform: that for CUDA on Linux, which runs without CUDA as well.
+        build = "cuda" if sys.platform == "linux" else self.build
+        download, disk = SIZES[build]
+        return replace(self, build=build, index="", download=download, disk=disk)
 
     def __str__(self) -> str:
         return (

@@ -1,13 +1,16 @@
 """`enhance install` and `enhance info`."""
 
+import http.server
 import json
 import os
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from threading import Thread
 from unittest import mock
 
 from chimerax.core.commands import run
@@ -144,6 +147,56 @@ def test_install_without_network(session):
         with mock.patch.dict(os.environ, variables), place, user_error(f"{index} can't be reached"):
             run(session, f"enhance install indexUrl {index}")
         assert not any(Path(name).iterdir())
+
+
+def test_falls_back_to_the_index_of_pip(session):
+    """PyTorch's own index can't be reached, that of pip can: the Log says what comes from there."""
+    from test_window import logged
+
+    use_python(session, "")
+    with tempfile.TemporaryDirectory() as name, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there
+        own = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        folder = Path(name)
+        make_wheels(folder)
+        with socketserver.TCPServer(("127.0.0.1", 0), simple_index(folder)) as server:
+            Thread(target=server.serve_forever, daemon=True).start()
+            variables = {"PIP_INDEX_URL": f"http://127.0.0.1:{server.server_address[1]}/", "PIP_RETRIES": "0"}
+            variables |= {"PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
+            place = mock.patch.object(engine_python, "private_folder", return_value=folder / "private")
+            index = mock.patch.object(install_plan, "TORCH_INDEX", own)
+            log = logged(session)
+            with mock.patch.dict(os.environ, variables), place, index:
+                task = run(session, "enhance install build cpu")
+            session.logger.remove_log(log)
+            server.shutdown()
+        assert task.found["torch"] == "9.9"
+        (told,) = [text for _, text in log.lines if "pip is set up with" in text]
+        assert own in told and "GB on disk" in told
+
+
+def simple_index(folder):
+    """A package index of the wheels in a folder."""
+
+    class Index(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.strip("/").split("/")[-1]
+            file = folder / name
+            if file.is_file():
+                body = file.read_bytes()
+            else:
+                wheels = [wheel.name for wheel in folder.glob(f"{name}-*.whl")]
+                body = "".join(f'<a href="/{wheel}">{wheel}</a>' for wheel in wheels).encode()
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    return Index
 
 
 def test_failed_install_leaves_nothing(session):

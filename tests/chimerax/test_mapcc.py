@@ -263,3 +263,22 @@ def test_every_option_is_in_the_help(session):
     for name in names:
         camel = re.sub(r"_(\w)", lambda match: match[1].upper(), name)
         assert f"<b>{camel}</b>" in text, camel
+
+
+def test_an_origin_that_chimerax_ignores_is_told(session):
+    """A .map file with an ORIGIN alone is opened at 0, 0, 0, away from its model; the same file fits as .mrc."""
+    import mrcfile
+
+    model, volume = scene(session)
+    model.atoms.coords = model.atoms.coords + np.array([300.0, 0, 0])
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("far.map", "far.mrc"):
+            with mrcfile.new(Path(folder, name), volume.full_matrix()) as file:
+                file.voxel_size = STEP
+                file.header.origin = (300 + ORIGIN[0], *ORIGIN[1:])
+        run(session, f"open {folder}/far.map id 5")
+        with user_error("lies outside", "297.0, 4.0, 2.0 Å", "far.mrc"):
+            run(session, "mapcc #5 to #1 resolution 3.5 metrics cc")
+        run(session, f"open {folder}/far.mrc id 6")
+        found = run(session, "mapcc #6 to #1 resolution 3.5 metrics cc")
+    assert found.report.maps[0].figures["cc_mask"] > 0.9

@@ -21,7 +21,7 @@ from .cubes import CubeComparison, Cubes
 from .fourier import Curve
 
 SCALE_NOTE = (
-    "cc_*_hr, the fixed scale: correlations with the model map cut at 3.0 Å, with every B factor 20 Å²; "
+    "cc_*_hr, the fixed scale: correlations with the model map cut at 3.0 Å, every B = 20 Å²; "
     "at the reported resolution a sharper map loses correlation even when it is right, so judge enhancement by "
     "these and by the FSC"
 )

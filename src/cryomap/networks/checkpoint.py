@@ -151,8 +151,8 @@ def _read_released(path: Path) -> dict[str, torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:  # whose message advises to load the file unsafely
         raise InputError(
-            f"{path}: no weights, or other Python objects beside them, which are never loaded; give a .safetensors"
-            " file with its card, or the SuperEM authors' state dict"
+            f"{path}: not a plain PyTorch state dict: damaged, or with other Python objects, which are never loaded;"
+            " give a .safetensors file with its card, or the SuperEM authors' state dict"
         ) from None
     except _UNREADABLE as error:
         raise InputError(f"{path}: corrupted, or not a plain PyTorch state dict ({_reason(error)})") from None
