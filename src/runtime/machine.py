@@ -41,7 +41,7 @@ def require_device(name: str) -> None:
     if name == "mps" and not is_apple_silicon():
         missing = "is the graphics processor of Apple's own processors, which this machine hasn't got"
     # AMD's graphics cards go by the name of cuda, too.
-    if name == "cuda" and cuda_of_driver() is None and not Path("/dev/kfd").exists():
+    if name.startswith("cuda") and cuda_of_driver() is None and not Path("/dev/kfd").exists():
         missing = "is a graphics card, and this machine has no driver of one"
     if missing:
         raise UserError(f"enhance: device {name} {missing}; use device auto or cpu")
