@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from chimerax.ui.widgets import ModelMenuButton
 from Qt.QtCore import QSize, Qt
 from Qt.QtWidgets import (
@@ -41,7 +43,7 @@ class ModelMenu(ModelMenuButton):
         room = style.subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self).width()
         room -= style.pixelMetric(QStyle.PixelMetric.PM_MenuButtonIndicator, option, self)
         option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, room)
-        self.setToolTip(self.text())
+        self.setToolTip(f"<span>{escape(self.text())}</span>")  # a name may look like markup
         painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
 
 

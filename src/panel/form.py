@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from chimerax.core.commands import quote_path_if_necessary
 from chimerax.core.errors import UserError
 from chimerax.core.session import Session
