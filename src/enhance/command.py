@@ -155,18 +155,25 @@ def enhance_info(session: Session) -> dict:
     """Say which Python, torch, devices and weights `enhance` uses.
 
     Returns:
-        "path", "origin", "python", "torch", "devices", and "weights": version by method.
+        "path", "origin", "python", "torch", "devices", and "weights": version by method; without a Python that has
+        PyTorch the weights alone.
     """
     from ..cryomap.networks.card import bundled_cards
     from ..runtime import engine_python
 
-    python, cards = engine_python.find_python(session), bundled_cards()
-    found = engine_python.describe_python(python)
-    rows = {
-        "Python": f"{found['python']} ({python.origin}: {python.path})",
-        "torch": found["torch"],
-        "Devices": ", ".join(found["devices"]),
-    }
+    cards = bundled_cards()
+    try:
+        python = engine_python.find_python(session)
+        found = engine_python.describe_python(python)
+    except UserError as error:
+        found, rows = {}, {"Python": str(error)}
+    else:
+        rows = {
+            "Python": f"{found['python']} ({python.origin}: {python.path})",
+            "torch": found["torch"],
+            "Devices": ", ".join(found["devices"]),
+        }
+        found = {"path": python.path, "origin": python.origin, **found}
     for method, card in cards.items():
         rows[f"Weights of {method}"] = " ".join(card.summary())
     body = "".join(
@@ -174,7 +181,7 @@ def enhance_info(session: Session) -> dict:
     )
     session.logger.info(f"<table {html_table_params}>{body}</table>", is_html=True)
     versions = {method: card.version for method, card in cards.items()}
-    return {"path": python.path, "origin": python.origin, **found, "weights": versions}
+    return {**found, "weights": versions}
 
 
 def _enhance_description() -> CmdDesc:

@@ -281,10 +281,11 @@ class EnhanceJob(BackgroundTask):
         there = [opened for opened in self.opened if not opened.volume.deleted]
         logger.status(f"{self.title}: done" if there else "")
         if there:
-            self.session.undo.register(UndoEnhance(self.session, self.title, self.results, self._hidden))
             logger.info(results_table([(one.volume, one.report) for one in there]), is_html=True)
         for opened in there:
             self._tell_trust(opened)
+        if there:  # at last, since coloring can be undone alone
+            self.session.undo.register(UndoEnhance(self.session, self.title, self.results, self._hidden))
         if self._failures and self.error is None:
             self.error = UserError("enhance: " + "; ".join(dict.fromkeys(self._failures)))
 

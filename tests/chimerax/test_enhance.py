@@ -169,7 +169,7 @@ def test_undo(session):
     use_fake_engine()
     first, second = open_map(session, name="lossy"), open_map(session, name="other")
     second.display = False
-    results = run(session, "enhance #1,2 modelId 7")
+    results = run(session, "enhance #1,2 modelId 7 colorBy support")
     run(session, "undo")
     assert all(result.deleted for result in results)
     assert (

@@ -47,6 +47,12 @@ def test_info(session):
     assert found["path"] == PYTHON and "cpu" in found["devices"] and found["torch"]
 
 
+def test_info_without_torch_tells_the_weights(session):
+    use_python(session, "/nowhere/bin/python")
+    found = run(session, "enhance info")
+    assert set(found) == {"weights"} and found["weights"]["superem"]
+
+
 def plan(system, machine="x86_64", driver=None, **options):
     with (
         mock.patch.object(sys, "platform", system),
