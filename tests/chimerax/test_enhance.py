@@ -32,6 +32,7 @@ def test_input_stays_shown_if_wanted(session):
 
 
 def test_options_reach_the_engine(session):
+    from chimerax.map_enhance.cryomap.job import OPTIONS
     from chimerax.map_enhance.enhance.job import EnhanceJob
 
     use_fake_engine()
@@ -51,18 +52,15 @@ def test_options_reach_the_engine(session):
         finally:
             EnhanceJob.finish = original
         assert asked(seen[0].weights)["options"] == {
+            **{option.name: option.default for option in OPTIONS},
             "method": "superem",
             "resolution": 3.7,
             "level": 0.5,
             "weights": os.path.abspath(name),
             "device": "cpu",
             "grid_spacing": 0.8,
-            "mask": None,
             "keep_lost": True,
             "samples": 3,
-            "model": None,
-            "preserve": None,
-            "half_maps": False,
         }
     assert seen[0].contour_in == 0.5
 
