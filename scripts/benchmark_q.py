@@ -18,8 +18,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from cryomap.atoms import read_model
+from cryomap.contour import default_contour
 from cryomap.density import DensityMap
-from cryomap.enhancement.contour import default_contour
 from cryomap.enhancement.methods import Method, load_method
 from cryomap.enhancement.run import enhance
 from cryomap.enhancement.trusted import enhance_trusted

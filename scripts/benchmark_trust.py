@@ -20,8 +20,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from cryomap.contour import default_contour
 from cryomap.density import DensityMap
-from cryomap.enhancement.contour import default_contour
 from cryomap.trust.judgement import judge
 from cryomap.trust.restore import keep_lost
 from simulation.randomness import chance, choice, uniform

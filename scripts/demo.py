@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from cryomap.atoms import AtomicModel  # noqa: E402
+from cryomap.contour import level_for_volume  # noqa: E402
 from cryomap.density import DensityMap, resample, write_map  # noqa: E402
-from cryomap.enhancement.contour import level_for_volume  # noqa: E402
 from cryomap.enhancement.methods import load_method  # noqa: E402
 from cryomap.enhancement.trusted import Enhanced, enhance_trusted  # noqa: E402
 from cryomap.errors import InputError  # noqa: E402

@@ -15,8 +15,8 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from scipy.spatial import cKDTree
 
 from cryomap.atoms import AtomicModel
+from cryomap.contour import level_for_volume
 from cryomap.density import DensityMap
-from cryomap.enhancement.contour import level_for_volume
 from cryomap.metrics.masks import molecular_mask
 from cryomap.metrics.secondary_structure import c_alphas
 

@@ -9,7 +9,7 @@ from chimerax.core.commands import run
 from chimerax.core.session import Session
 from chimerax.map import Volume
 
-from ..cryomap.enhancement.contour import enclosed_volume, level_for_volume
+from ..cryomap.contour import enclosed_volume, level_for_volume
 from ..scene.models import full_region
 from ..scene.volumes import contour_level, region_values
 

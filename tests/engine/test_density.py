@@ -12,7 +12,7 @@ import pytest
 from conftest import blobs
 from scipy import ndimage
 
-from cryomap.density import DensityMap, read_map, require_writable, resample, write_map
+from cryomap.density import DensityMap, read_map, resample, write_map
 from cryomap.errors import InputError
 from cryomap.grid import Grid
 
@@ -207,16 +207,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, values, m
     with pytest.raises(InputError, match=r"m\.mrc.*No space left"):
         write_map(DensityMap(values, Grid(SHAPE)), target)
     assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
-
-
-def test_outputs_that_can_not_be_written_are_refused_early(tmp_path):
-    with pytest.raises(InputError, match="does not exist"):
-        require_writable(tmp_path / "no" / "m.mrc")
-    with pytest.raises(InputError, match="folder"):
-        require_writable(tmp_path)
-    (tmp_path / "in.mrc").write_text("")
-    with pytest.raises(InputError, match="is the input"):
-        require_writable(tmp_path / "in.mrc", keep=tmp_path / "in.mrc")
 
 
 CENTERS = np.array([[22.0, 20.0, 24.0], [30.0, 28.0, 18.0], [26.0, 33.0, 31.0]])

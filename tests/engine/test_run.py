@@ -9,8 +9,8 @@ import torch
 from conftest import blobs, save_as, shared
 from scipy import ndimage
 
+from cryomap.contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 from cryomap.density import DensityMap, read_map
-from cryomap.enhancement.contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 from cryomap.enhancement.device import Predictor
 from cryomap.enhancement.methods import choose, load_method
 from cryomap.enhancement.run import enhance

@@ -8,9 +8,9 @@ import torch
 from conftest import save_as, sharpener
 
 from cryomap.batch.files import enhance_file
+from cryomap.contour import enclosed_volume
 from cryomap.density import DensityMap, read_map, with_voxel_size, write_map
 from cryomap.enhancement import device as device_module
-from cryomap.enhancement.contour import enclosed_volume
 from cryomap.enhancement.device import choose_device
 from cryomap.enhancement.filter import filtered
 from cryomap.enhancement.methods import load_method

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..contour import noise_ceiling
 from ..density import DensityMap
 from ..trust.consistency import bring_to_grid, window_mean
 from ..trust.spectrum import Spectrum
-from .contour import noise_ceiling
 
 ORDER = 6  # of the Butterworth filters
 CROSSING = 1.25  # of the finest that the network draws: from here on it fades, and the input takes over

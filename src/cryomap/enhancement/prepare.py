@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 from ..density import DensityMap, in_range, require_same_scale, resample
 from ..errors import InputError
 from ..grid import Grid
 from ..hot_voxels import describe, hot_voxels, tamed
 from .check import require_enhanceable, require_holdable, require_level
-from .contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 
 FINE_STEP = 1.25  # A; an input whose voxels are larger gets its result on a grid of OUTPUT_STEP
 OUTPUT_STEP = 1.0  # A

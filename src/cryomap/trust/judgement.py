@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..atoms import AtomicModel
+from ..contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 from ..density import DensityMap
-from ..enhancement.contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
 from ..grid import three_ints
 from ..metrics.changes import MoleculeChanges
 from .consistency import bring_to_grid, compare, local_correlation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..background import half_sample_mode, masked_value, sorted_sample
+from .background import half_sample_mode, masked_value, sorted_sample
 
 RIPPLE = 1e-3
 NOISE_SIGMAS = 5.0
