@@ -81,7 +81,7 @@ def _require_possible(path: str | os.PathLike, tried: set[Path]) -> None:
     if not stat.S_ISREG(mode):
         raise InputError(f"{path}: a pipe, socket or disk; give the name of a file to write")
     folder = Path(os.path.realpath(path)).parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise WriteError(f"{path}: the folder {Path(path).parent} does not exist")
     if folder in tried:
         return

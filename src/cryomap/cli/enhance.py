@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise InputError("--half-maps gives one result; it goes without --dask")
         enhance_half_maps(arguments.maps, output, options, arguments.json, _progress())
         return 0
-    if len(arguments.maps) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir():
+    if len(arguments.maps) > 1 or output.endswith(("/", os.sep)) or os.path.isdir(output):
         return _enhance_many(arguments, options)
     if arguments.dask:
         raise InputError(f"--dask writes to a folder of results; give -o {Path(output).parent}{os.sep}")

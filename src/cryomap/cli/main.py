@@ -55,6 +55,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         return options.run(options) or OK
     except InputError as error:
         return _fail(str(error), BAD_INPUT)
+    except PermissionError as error:
+        return _fail(f"{error.filename}: can't be read or written ({error.strerror})", BAD_INPUT)
     except KeyboardInterrupt as error:
         return _fail("stopped; nothing was written", getattr(error, "status", INTERRUPTED))
     except Exception as error:
