@@ -10,6 +10,7 @@ OUT.json gets {"file::function": "passed", "skipped: reason" or a traceback}.
 import importlib
 import json
 import sys
+import tempfile
 import traceback
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -40,8 +41,11 @@ def run_all(session, out, python, bundle, names):
     import support
 
     support.PYTHON = python
-    with support.settings_kept(session):
-        return run_files(session, support, out, names)
+    # A folder of its own, as another job's files in the common one would be taken for what a test left behind.
+    with tempfile.TemporaryDirectory(prefix="chimerax_tests_", ignore_cleanup_errors=True) as folder:
+        tempfile.tempdir = folder
+        with support.settings_kept(session):
+            return run_files(session, support, out, names)
 
 
 def run_files(session, support, out, names):
