@@ -52,7 +52,7 @@ def _legend_above(axes: Axes) -> None:
     """A legend of the maps where it covers nothing."""
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
     _, labels = axes.get_legend_handles_labels()
-    columns = 1 if sum(map(len, labels)) > 50 else len(labels)
+    columns = len(labels) if sum(map(len, labels)) <= 50 else 2 if len(labels) > 2 else 1
     axes.legend(fontsize=8, frameon=False, ncols=max(1, columns), **place)
 
 
