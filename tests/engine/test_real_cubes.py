@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from real_maps import HEADER, SHAPE, density, positions, write_pair, write_table
+from scipy.spatial import cKDTree
 from training_runs import make, words
 
 import train as script
@@ -39,10 +40,8 @@ def entry(folder, name="map", resolution=3.5, **more):
 def far_from(points, distance):
     """Bool (z, y, x): further than `distance` from all points (n, 3; x, y, z)."""
     index = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), -1)[..., ::-1]
-    nearest = np.full(SHAPE, np.inf)
-    for p in points:
-        nearest = np.minimum(nearest, ((index - p) ** 2).sum(-1))
-    return torch.from_numpy(nearest > distance**2)
+    nearest = cKDTree(points).query(index.reshape(-1, 3))[0].reshape(SHAPE)
+    return torch.from_numpy(nearest > distance)
 
 
 def test_unmodelled_neighbours_are_neither_learned_nor_erased(tmp_path):
