@@ -61,9 +61,9 @@ def test_enhance_goes_by_the_card(sharpener_weights):
     random = np.random.default_rng(0).normal(0, 0.02, (32, 32, 32)).astype(np.float32)
     random[8:24, 8:24, 8:24] += 1
     density = DensityMap(random, Grid(random.shape))
-    plain = enhance(density, method)[0]
+    plain = enhance(density, method, resolution=6)[0]
     card = replace(method.card, input_weight=0.3)
-    mixed = enhance(density, replace(method, card=card))[0]
+    mixed = enhance(density, replace(method, card=card), resolution=6)[0]
     assert np.array_equal(mixed.values, with_input(plain, density, 0.3).values)
     assert not np.array_equal(mixed.values, plain.values)
 

@@ -128,7 +128,8 @@ def test_a_report_keeps_the_keys_that_people_read():
     assert list(content) == [field.name for field in fields(Report)] and content["contour_out"] == 0.2
     assert content["input_grid"]["step"] == [1.1, 1.2, 1.3]
     assert list(content["trust"]) == [
-        "support", "resolution", "noise", "threshold_sigma", "lost", "invented", "restored", "seconds",
+        "support", "resolution", "noise", "threshold_sigma",
+        "lost", "invented", "restored", "molecules", "seconds",
     ]  # fmt: skip
     region = {"center", "volume", "peak_sigma", "share", "nearest", "kind", "distance"}
     assert set(content["trust"]["lost"][0]) == region

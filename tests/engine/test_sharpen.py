@@ -46,9 +46,9 @@ def test_enhance_goes_by_the_card(sharpener_weights):
     """The same network's result, sharpened before anything is cut or scaled."""
     method = load_method(None, sharpener_weights, "cpu")
     density = DensityMap(gaussian(9.0) + np.float32(1e-6), Grid(SHAPE))
-    plain = enhance(density, method)[0].values
+    plain = enhance(density, method, resolution=6)[0].values
     wanted = np.maximum(sharpened(plain, 60, 4), 0)
     card = replace(method.card, sharpen=60, low_pass=4)
-    result = enhance(density, replace(method, card=card))[0].values
+    result = enhance(density, replace(method, card=card), resolution=6)[0].values
     np.testing.assert_allclose(result, wanted / wanted.max(), atol=2e-3)
     assert np.abs(result - plain).max() > 0.02
