@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from .containers import content, kind_of, read_at_most
-from .errors import InputError
+from .errors import InputError, memory_for
 from .grid import Grid, three_floats
 from .mrc import HEADER_BYTES, SLACK, Header, data_start, header_bytes, parse_header
 from .replacing import replacing
@@ -61,6 +61,7 @@ def read_map(path: str | os.PathLike) -> DensityMap:
     Raises:
         InputError: no such file, not a map, truncated, a complex transform, a 2D image, an image or volume
             stack, or a number in the header that can't be.
+        MemoryError: its voxels don't fit into memory.
     """
     name = Path(path).name
     suffix = Path(name.lower().removesuffix(".gz").removesuffix(".bz2")).suffix
@@ -71,11 +72,12 @@ def read_map(path: str | os.PathLike) -> DensityMap:
             raise InputError(f"{path}: not an MRC/CCP4 map: {what}")
         try:
             header = parse_header(first, suffix)
-            voxels = _voxels(file, header)
-            offset, note = data_start(header, voxels)
+            with memory_for(f"{path}, {' x '.join(map(str, header.grid.size))} voxels"):
+                voxels = _voxels(file, header)
+                offset, note = data_start(header, voxels)
+                values = header.values(voxels, offset)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        values = header.values(voxels, offset)
     notes = tuple(f"{name}: {text}" for text in (*header.notes, note) if text)
     return DensityMap(values, header.grid, name, header.frame, header.labels, notes)
 

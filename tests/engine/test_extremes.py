@@ -8,7 +8,7 @@ import pytest
 from conftest import blobs
 from scipy import ndimage
 
-from cryomap.density import DensityMap, in_range, require_same_scale
+from cryomap.density import DensityMap, in_range, read_map, require_same_scale, write_map
 from cryomap.enhancement.prepare import prepare
 from cryomap.errors import InputError, is_out_of_memory, memory_for
 from cryomap.grid import Grid
@@ -158,3 +158,13 @@ def test_out_of_memory_names_what_for_in_whatever_words_it_comes():
     with pytest.raises(RuntimeError, match="other"), memory_for("in.mrc"):
         raise RuntimeError("other")
     assert not is_out_of_memory(ValueError("no"))
+
+
+def test_out_of_memory_while_a_map_is_read_names_the_map(tmp_path, density, monkeypatch):
+    def read_at_most(_file, _most):
+        raise MemoryError
+
+    write_map(density, tmp_path / "in.mrc")
+    monkeypatch.setattr("cryomap.density.read_at_most", read_at_most)
+    with pytest.raises(MemoryError, match=r"in\.mrc, 36 x 34 x 32 voxels"):
+        read_map(tmp_path / "in.mrc")
