@@ -60,9 +60,9 @@ def save_views(session, path):
     both.save(str(path))
 
 
-def save_panel(session, panel, path, page=0):
+def save_panel(session, panel, path, page=1):
     """A picture of the panel with one of its pages."""
-    panel.comparison.pages.setCurrentIndex(page)
+    panel.pages.setCurrentIndex(page)
     panel.tool_window.floating = True
     area = panel.tool_window.ui_area
     area.window().resize(*PANEL_SIZE)
@@ -73,11 +73,11 @@ def save_panel(session, panel, path, page=0):
 
 def save_page(session, panel, number, path):
     """A picture of one page of the panel alone."""
-    panel.comparison.pages.setCurrentIndex(number)
+    panel.pages.setCurrentIndex(number)
     panel.tool_window.ui_area.window().resize(*PAGE_SIZE)
     for _ in range(20):
         session.ui.processEvents()
-    panel.comparison.pages.currentWidget().grab().save(str(path))
+    panel.pages.currentWidget().grab().save(str(path))
 
 
 def main(session, map_path, model_path, resolution):
@@ -85,9 +85,9 @@ def main(session, map_path, model_path, resolution):
     open_scene(session, map_path, model_path)
     panel = enhance_with_panel(session, resolution)
     save_panel(session, panel, PAGES / "tools" / "enhance-panel.png")
-    save_page(session, panel, 1, PAGES / "commands" / "mapcc-fsc.png")
-    save_page(session, panel, 2, PAGES / "commands" / "mapcc-residues.png")
-    save_page(session, panel, 3, PAGES / "commands" / "mapcc-classes.png")
+    save_page(session, panel, 2, PAGES / "commands" / "mapcc-fsc.png")
+    save_page(session, panel, 3, PAGES / "commands" / "mapcc-residues.png")
+    save_page(session, panel, 4, PAGES / "commands" / "mapcc-classes.png")
     save_views(session, PAGES / "tools" / "enhance-views.png")
 
 
