@@ -51,7 +51,7 @@ def test_what_is_preserved_is_the_input(session):
     model, volume = scene(session)
     (plain,) = run(session, "enhance #2 resolution 3")
     (kept,) = run(session, "enhance #2 resolution 3 preserve #1/A:101")
-    ligand = model.residues[[residue.name == "XYZ" for residue in model.residues]].atoms
+    ligand = model.residues[model.residues.names == "XYZ"].atoms
     at = [v.interpolated_values(ligand.scene_coords) for v in (volume, plain, kept)]
     assert np.all(at[2] > 0) and not np.allclose(at[1], at[2])
     index = np.indices(kept.full_matrix().shape).reshape(3, -1).T[:, ::-1]
