@@ -269,8 +269,8 @@ def test_an_origin_that_chimerax_ignores_is_told(session):
     """A .map file with an ORIGIN alone is opened at 0, 0, 0, away from its model; the same file fits as .mrc."""
     import mrcfile
 
-    model, volume = scene(session)
-    model.atoms.coords = model.atoms.coords + np.array([300.0, 0, 0])
+    _, volume = scene(session)
+    run(session, "move x 300 models #1")
     with tempfile.TemporaryDirectory() as folder:
         for name in ("far.map", "far.mrc"):
             with mrcfile.new(Path(folder, name), volume.full_matrix()) as file:
