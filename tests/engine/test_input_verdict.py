@@ -18,7 +18,9 @@ RANGES = {"superem": (2.6, 6.0), "cryosamu": (3.8, 8.2)}
 
 
 def kinds(density, resolution=RESOLUTION, method="superem"):
-    return [w.kind for w in examine(density, trained=RANGES[method], method=method, resolution=resolution)]
+    constant = without_offset(density)[1]
+    found = examine(density, constant, trained=RANGES[method], method=method, resolution=resolution)
+    return [w.kind for w in found]
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def test_a_tomogram_by_its_missing_wedge(rng):
 
 
 def test_messages_name_the_map_the_figure_and_what_to_do(good):
-    found = examine(replace(good, name="emd_1.map"), trained=(2.6, 6), method="superem", resolution=25)
+    found = examine(replace(good, name="emd_1.map"), 0.0, trained=(2.6, 6), method="superem", resolution=25)
     assert to_plain(found[0]) == {"kind": "range", "message": found[0].message, "value": 25}
     assert "emd_1.map" in found[0].message and "25 A" in found[0].message and found[0].kind in KINDS
 

@@ -13,7 +13,6 @@ from ..atoms import read_model
 from ..density import DensityMap, is_ours, read_map, with_voxel_size, write_map
 from ..errors import InputError, memory_for
 from ..job import Options
-from ..metrics.inputs import atoms_inside
 from ..networks.card import BUNDLED
 from ..outputs import COMPRESSED, require_map_output, require_outputs
 from ..replacing import is_device
@@ -65,8 +64,6 @@ def enhancer(options: Options, progress: Progress | None = None) -> Callable[[De
     from ..enhancement.trusted import enhance_trusted
 
     def enhance(density: DensityMap) -> Enhanced:
-        if model is not None:
-            atoms_inside(model, density)
         preserve = read_preserved(options.preserve, density) if options.preserve else None
         return enhance_trusted(
             density, method, options, mask=mask, model=model, preserve=preserve, progress=progress

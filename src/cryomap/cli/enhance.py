@@ -16,13 +16,13 @@ from ..errors import InputError
 from ..job import OPTIONS, Option, Options
 from ..typed_json import to_plain
 from .half_maps import enhance_half_maps
+from .streams import INTERRUPTED
 
 if TYPE_CHECKING:
     from ..batch.many import Outcome, Task
     from ..enhancement.tiles import Progress
 
 ALIASES = {"level": ("--contour",)}
-INTERRUPTED = 130
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

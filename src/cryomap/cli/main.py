@@ -17,9 +17,9 @@ from ..errors import InputError, is_out_of_memory
 from ..networks.card import BUNDLED, bundled_cards
 from . import enhance as enhance_cli
 from . import mapcc as mapcc_cli
-from .streams import forgiving_streams, require_memory, stoppable
+from .streams import INTERRUPTED, forgiving_streams, require_memory, stoppable
 
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, BAD_INPUT = 0, 1, 2
 MEMORY_HELP = "cut out the part of interest, give a larger --grid-spacing, or use a machine with more memory"
 # argparse knows -3 and -.5 from options, but not -3e-3.
 NEGATIVE_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from ..errors import InputError, WriteError
 
+INTERRUPTED = 130  # the exit status after Ctrl-C
 LEAST_MEMORY = 2**30  # bytes of address space; with less, libraries wait for memory that never comes
 
 

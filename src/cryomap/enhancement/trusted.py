@@ -110,10 +110,12 @@ def enhance_trusted(
     require_enhanceable(density)
     if model is not None:
         prepare_model(model, (density,))
-    warnings = examine(density, trained=card.resolution, method=card.method, resolution=options.resolution)
+    density, constant = without_offset(given)
+    warnings = examine(
+        given, constant, trained=card.resolution, method=card.method, resolution=options.resolution
+    )
     for warning in warnings:
         warn(warning)
-    density, constant = without_offset(density)
     level = None if options.level is None else options.level - constant
     prepared = prepare(density, level, mask, options.grid_spacing, options.resolution)
     density, deviation = prepared.density, None

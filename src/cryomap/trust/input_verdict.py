@@ -53,17 +53,23 @@ KINDS = (*WORTHLESS, "enhanced", "range", "nyquist", "spectrum", "offset")
 
 
 def examine(
-    density: DensityMap, *, trained: tuple[float, float], method: str, resolution: float | None = None
+    density: DensityMap,
+    constant: float,
+    *,
+    trained: tuple[float, float],
+    method: str,
+    resolution: float | None = None,
 ) -> tuple[InputWarning, ...]:
     """What is wrong with a map as the input of a method; nothing, for almost every map.
 
     Args:
         density: the map as it came, one that `require_enhanceable` lets pass.
+        constant: that was added to it, see `without_offset`.
         trained: the resolutions (A) that the method's weights were trained on, lowest first.
         method: its name, for messages.
         resolution: of the map in A, if it is known.
     """
-    found = [_offset(density), _enhanced(density)]
+    found = [_offset(density.name, constant), _enhanced(density)]
     part = _middle(density)
     solvent = find_solvent(part.values)
     values = np.where(solvent.inside, part.values - np.float32(solvent.background), np.float32(0))
@@ -85,32 +91,25 @@ def examine(
     return tuple(sorted(kinds.values(), key=lambda warning: KINDS.index(warning.kind)))
 
 
-def offset(density: DensityMap) -> float:
-    """The constant that was added to a map, 0 where none is to be seen.
+def without_offset(density: DensityMap) -> tuple[DensityMap, float]:
+    """The map less the constant that was added to it, and that constant; the map itself if none is to be seen.
 
-    The solvent's value, if it is far from 0: whoever scales a map to 0..1 or to 16 bit adds one. Of a map that
-    wasn't masked a small one may be a crop's dense surroundings, and is left alone.
+    It is the solvent's value, if that is far from 0: whoever scales a map to 0..1 or to 16 bit adds one. Of a map
+    that wasn't masked a small one may be a crop's dense surroundings, and is left alone.
     """
     solvent = find_solvent(density.values)
     spread = float(density.values[solvent.inside].std())
     limit = MASKED_OFFSET if solvent.masked else OFFSET
-    return solvent.background if abs(solvent.background) > limit * spread else 0.0
-
-
-def without_offset(density: DensityMap) -> tuple[DensityMap, float]:
-    """The map less the constant that was added to it, and that constant; the map itself if it is 0."""
-    constant = offset(density)
-    if constant == 0:
+    if not abs(solvent.background) > limit * spread:
         return density, 0.0
-    return replace(density, values=density.values - np.float32(constant)), constant
+    return replace(density, values=density.values - np.float32(solvent.background)), solvent.background
 
 
-def _offset(density: DensityMap) -> InputWarning | None:
-    constant = offset(density)
+def _offset(name: str, constant: float) -> InputWarning | None:
     if constant == 0:
         return None
     text = f"its solvent lies at {constant:.4g}, not at 0; this constant was subtracted before anything else"
-    return InputWarning("offset", f"{density.name}: {text}", constant)
+    return InputWarning("offset", f"{name}: {text}", constant)
 
 
 def _enhanced(density: DensityMap) -> InputWarning | None:
