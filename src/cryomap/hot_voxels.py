@@ -19,10 +19,16 @@ def hot_voxels(values: np.ndarray) -> list[tuple[int, int, int]]:
     """
     count = min(MOST, values.size)
     strength = np.abs(values)
-    order = np.argpartition(strength, values.size - count, axis=None)[-count:]
+    least = np.partition(strength, values.size - count, axis=None)[values.size - count]
+    order = np.flatnonzero(strength >= least)
+    order = order[np.argsort(strength.flat[order], kind="stable")][-count:]
     strongest = strength.flat[order]
-    others = np.delete(strength.ravel(), order) if count < values.size else strength.ravel()
-    sigma = float(np.sqrt(np.mean(others.astype(np.float64) ** 2)))
+    if count < values.size:
+        strength.flat[order] = 0
+    # By section: the squares of a large map at once would be several times the map.
+    power = sum(float(np.square(section, dtype=np.float64).sum()) for section in strength)
+    sigma = float(np.sqrt(power / (values.size - count or count)))
+    strength.flat[order] = strongest
     places = np.stack(np.unravel_index(order, values.shape), axis=1)
     found = []
     for place, value in zip(places.tolist(), strongest.tolist(), strict=True):
