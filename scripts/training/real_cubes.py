@@ -73,9 +73,8 @@ class RealCubes(Dataset):
         return item if self.embeddings is None else (*item, self.embeddings[pair.name])
 
     def _corner(self, pair: RealPair, rng: Generator) -> list[int]:
-        dense = (pair.target > 0.1).nonzero()
         jitter = torch.tensor([choice(self.cube // 2 + 1, rng) for _ in range(3)]) - self.cube // 4
-        corner = dense[choice(len(dense), rng)] - self.cube // 2 + jitter
+        corner = pair.dense[choice(len(pair.dense), rng)] - self.cube // 2 + jitter
         room = (torch.tensor(pair.target.shape) - self.cube).clamp(min=0)
         return corner.clamp(min=0).minimum(room).tolist()
 

@@ -38,6 +38,7 @@ class RealPair:
         raw: as deposited.
         observed: normalised.
         target: 0..1.
+        dense: (n, 3), voxels where the target is high.
         known: bool, where the target is known: there the loss counts.
         empty: bool, what a mask took away; nothing of a map that has its solvent.
         atoms: (n, 3), positions of the model's atoms, z, y, x in voxels.
@@ -50,6 +51,7 @@ class RealPair:
     raw: Tensor
     observed: Tensor
     target: Tensor
+    dense: Tensor
     known: Tensor
     empty: Tensor
     atoms: Tensor
@@ -79,11 +81,11 @@ def real_pair(entry: Entry, settings: Settings, weight: float = 1.0) -> RealPair
     if float(empty.float().mean()) < MASKED:
         empty = torch.zeros_like(empty)
     known, filled = where_known(m, empty)
-    dense = int((target > 0.1).sum())
+    dense = (target > 0.1).nonzero().to(torch.int16)
     observed = normalize(m.raw.clone(), settings.normalization)
-    positions, chance = m.atoms.positions, weight * dense**0.5
+    positions, chance = m.atoms.positions, weight * len(dense) ** 0.5
     return RealPair(
-        entry.name, entry.resolution, m.raw, observed, target, known, empty, positions, filled, chance
+        entry.name, entry.resolution, m.raw, observed, target, dense, known, empty, positions, filled, chance
     )
 
 

@@ -118,10 +118,16 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
 
 
 def test_precision_follows_the_hardware(monkeypatch):
-    monkeypatch.setattr(device_module, "_cpu_has_amx", lambda: False)
-    assert choose_precision(CPU) == torch.float32
-    monkeypatch.setattr(device_module, "_cpu_has_amx", lambda: True)
-    assert choose_precision(CPU) == torch.bfloat16
+    for amx, avx512, name, expected in [
+        (True, True, "Intel(R) Xeon(R) 8480", torch.bfloat16),
+        (False, True, "Intel(R) Xeon(R) 8378", torch.float32),
+        (False, True, "AMD EPYC", torch.bfloat16),
+        (False, False, "AMD EPYC", torch.float32),
+    ]:
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx, raising=False)
+        has = {"avx512_bf16": avx512, "cpu_name": name}
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has, raising=False)
+        assert choose_precision(CPU) == expected
     assert choose_precision(torch.device("mps")) == torch.float32
     for capability, expected in [((9, 0), torch.bfloat16), ((7, 5), torch.float16), ((6, 1), torch.float32)]:
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
