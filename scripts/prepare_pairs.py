@@ -240,10 +240,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--attempts", type=int, default=6, help="per server and file (default: %(default)s)")
     parser.add_argument("--min-correlation", type=float, help="of map and model (default: 0.65)")
     parser.add_argument(
+        "--max-unmodelled",
+        type=float,
+        help="share of the density that may lie far from the model (default: 0.5 for cryosamu, 1 for superem)",
+    )
+    parser.add_argument(
         "--max-identity",
         type=float,
         help="percent, by MMseqs2; 100: no limit (default: 25 for superem, 30 for cryosamu; none for the papers' "
-        "lists, which are through with it)",
+        "lists, which are through with both)",
     )
     parser.add_argument("--jobs", type=int, default=1, help="entries at a time (default: %(default)s)")
     return parser.parse_args(arguments)
@@ -252,12 +257,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 0 if every entry was used or refused, 1 if some failed, 2 bad input."""
     options = parse(arguments)
-    limit = options.max_identity
-    if limit is None and not (options.list or options.folder):
-        limit = 100.0
+    limit, unmodelled = options.max_identity, options.max_unmodelled
+    if not (options.list or options.folder):
+        limit = 100.0 if limit is None else limit
+        unmodelled = 1.0 if unmodelled is None else unmodelled
     recipe = with_changes(
         PAIR_RECIPES[options.method],
         min_correlation=options.min_correlation,
+        max_unmodelled=unmodelled,
         max_identity=limit,
     )
     try:

@@ -55,6 +55,9 @@ def parse(arguments: list[str] | None, description: str) -> argparse.Namespace:
     parser.add_argument("--leave-out", type=_words, default=set(), help="not these")
     parser.add_argument("--splits", type=_splits, default=set(), help="of the list, say test (default: all)")
     parser.add_argument(
+        "--modelling", action="store_true", help="of the list, those marked structure_modelling (cryosamu: 20)"
+    )
+    parser.add_argument(
         "--without", type=_words, default=set(), help="give the means again without these maps"
     )
     parser.add_argument("--downloads", type=Path, help="download what isn't here to this folder")
@@ -121,10 +124,11 @@ def chosen_entries(options: argparse.Namespace) -> list[Entry]:
         if (not options.only or _names(e) & options.only)
         and not _names(e) & options.leave_out
         and (not splits or e.split in splits)
+        and (e.modelling or not options.modelling)
         and (not e.resolution or low <= e.resolution <= high)
     ]
     if not found:
-        raise InputError("no map with a model is asked for (--only, --leave-out, --splits, --resolutions)")
+        raise InputError("no map with a model is asked for (--only, --leave-out, --splits, --modelling, --resolutions)")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .measures import DEPOSITED, MEASURES, SHARES, Measure, Summary, class_means, summarise, variants_of
 from .published import comparisons
 
+EXTENSIVE = 0.1  # of the density without a model: worth a line
 RICH = 1.5  # times as many residues in helices as in strands, or the other way
 
 NOTES = """
@@ -45,6 +46,8 @@ def report(result: dict) -> str:
     parts += ["## Maps better than deposited, and the largest loss", "", *_counts(entries), ""]
     parts += ["## Gain by secondary structure", "", *_by_structure(entries), ""]
     parts += ["## Q by class", "", *_classes(entries), ""]
+    parts += _conformations(entries)
+    parts += _without_model(entries)
     for title, header, rows in comparisons(entries):
         parts += [f"## Beside the published figures of {title}", "", *_table(header, rows), ""]
     parts += ["## Every map"]
@@ -167,6 +170,36 @@ def _classes(entries: list[dict]) -> list[str]:
             cells.append("–" if mean is None else f"{mean:.3f}" + (f" ({count} atoms)" if fewer else ""))
         rows.append([name.replace("_", " "), str(found[DEPOSITED].get(name, (0, 0))[1]), *cells])
     return _table(["mean over atoms", "atoms", *variants], rows)
+
+
+def _conformations(entries: list[dict]) -> list[str]:
+    """Whether a map takes sides between alternate conformations, after Berkeley et al. (2024)."""
+    rows = []
+    for entry in entries:
+        first = entry["scores"][DEPOSITED].get("conformers", [])
+        shares = [entry["scores"].get(v, {}).get("major_conformation") for v in variants_of(entries)]
+        if first:
+            residues = len({(row["chain"], row["number"], row["insertion_code"]) for row in first})
+            cells = ["–" if share is None else f"{share:.2f}" for share in shares]
+            rows.append([entry["entry"], str(residues), *cells])
+    if not rows:
+        return []
+    header = ["mean share of the best occupied one", "residues", *variants_of(entries)]
+    return ["## Alternate conformations", "", *_table(header, rows), ""]
+
+
+def _without_model(entries: list[dict]) -> list[str]:
+    """Maps of which the model leaves out a part: their CC_box and CC_peaks count it as wrong."""
+    variants = variants_of(entries)
+    rows = []
+    for entry in entries:
+        shares = [entry["scores"].get(v, {}).get("unmodelled") for v in variants]
+        if max((share for share in shares if share is not None), default=0) >= EXTENSIVE:
+            rows.append([entry["entry"], *("–" if share is None else f"{share:.2f}" for share in shares)])
+    if not rows:
+        return []
+    header = ["share of the density far from every atom", *variants]
+    return ["## Density without a model", "", *_table(header, rows), ""]
 
 
 def _per_map(entries: list[dict], measure: Measure) -> list[str]:

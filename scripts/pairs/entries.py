@@ -32,6 +32,7 @@ class Entry:
         specimen: what the map is of, where several maps are of one thing; else its name.
         split_given: whether the list says so, and it wasn't drawn by the name.
         deposited: whether the model was built into the map, and not docked into it.
+        modelling: whether the paper had models built into the map.
     """
 
     name: str
@@ -44,14 +45,16 @@ class Entry:
     specimen: str = ""
     split_given: bool = False
     deposited: bool = True
+    modelling: bool = False
 
 
 def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) -> list[Entry]:
     """Entries of a tab-separated table.
 
     Columns, in any order, others ignored: emdb_id, pdb_id, resolution_A, split, map_file, model_file, specimen,
-    model_aligned ("yes" or "yes, part of the box": the model was built into the map). An entry without a split
-    gets one by its name (see `split_of`). Lines with a `reason` are left out: prepare_pairs.py refused them.
+    model_aligned ("yes" or "yes, part of the box": the model was built into the map), structure_modelling ("yes": of
+    the paper's test of modelling). An entry without a split gets one by its name (see `split_of`). Lines with a
+    `reason` are left out: prepare_pairs.py refused them.
 
     Args:
         path: the table.
@@ -105,6 +108,7 @@ def _entry(row: dict, folders: list[Path], where: str) -> Entry:
     deposited = value.get("model_aligned", "yes") in ("yes", "yes, part of the box")
     specimen = value.get("specimen") or name
     files |= {"specimen": specimen, "split_given": bool(value.get("split")), "deposited": deposited}
+    files["modelling"] = value.get("structure_modelling") == "yes"
     return Entry(name, emdb_id, value.get("pdb_id", ""), resolution, split, **files)
 
 

@@ -18,7 +18,7 @@ from .archives import Located
 from .entries import Entry
 from .files import save_pair, valid_starts
 from .identity import sequences
-from .recipes import PairRecipe, map_model_correlation, objection, target
+from .recipes import PairRecipe, map_model_correlation, objection, target, unmodelled_share
 
 STEP = 1.0
 ANGSTROMS_OF_SOLVENT = 5  # beyond the outermost atoms the targets are 0
@@ -74,11 +74,19 @@ def _judge(entry: Located, recipe: PairRecipe) -> dict:
         "sequences": sequences(model),
         "reason": "",
     }
-    record["correlation"] = map_model_correlation(read_map(entry.map_file), model, entry.resolution)
+    density = read_map(entry.map_file)
+    record["correlation"] = map_model_correlation(density, model, entry.resolution)
     if record["correlation"] < recipe.min_correlation:
         record["reason"] = (
             f"correlation with its model {record['correlation']:.2f} < {recipe.min_correlation:g}"
         )
+    elif recipe.max_unmodelled < 1:
+        record["unmodelled"] = unmodelled_share(density, model, entry.resolution)
+        if record["unmodelled"] > recipe.max_unmodelled:
+            record["reason"] = (
+                f"{100 * record['unmodelled']:.0f} % of the density lies far from the model, over "
+                f"{100 * recipe.max_unmodelled:g} %"
+            )
     return record
 
 

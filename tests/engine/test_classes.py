@@ -12,6 +12,7 @@ from cryomap.metrics.classes import (
     class_changes,
     class_scores,
     ligand_scores,
+    lipid_parts,
     marks,
     residue_means,
 )
@@ -86,6 +87,29 @@ def test_class_scores_are_means_over_atoms_and_residues(rng):
     assert (scores.q_mean, scores.q_sd, scores.q_count) == pytest.approx((q[side].mean(), q[side].std(), 8))
     assert (scores.rscc_mean, scores.rscc_sd) == pytest.approx((expected.mean(), expected.std()))
     assert scores.rscc_count == 8
+
+
+def test_lipids_near_protein_and_far_from_it(rng):
+    """Two lipids, one across the limit; a lipid's distance is to protein, not to what else is there."""
+    residues = (
+        Residue("A", 1, "", "ALA", "protein"),
+        Residue("B", 1, "", "CLR", "lipid"),
+        Residue("B", 2, "", "CLR", "lipid"),
+        Residue("C", 1, "", "HEM", "ligand"),
+    )
+    positions = [[0, 0, 0], [4.9, 0, 0], [5.1, 0, 0], [0, 12, 0], [0, 0, 4.9], [0, 13, 0]]
+    model = model_at(positions, residues=residues, owners=[0, 1, 1, 2, 2, 3])
+    parts = lipid_parts(model)
+    assert parts["lipid_near_protein"].tolist() == [False, True, False, False, True, False]
+    assert parts["lipid_far_from_protein"].tolist() == [False, False, True, True, False, False]
+    grid = Grid((36, 36, 36), (1.0,) * 3, (-18.0,) * 3)
+    q = np.array([0.9, 0.8, 0.2, 0.1, 0.6, 0.5])
+    noise = DensityMap(rng.normal(size=grid.shape).astype(np.float32), grid)
+    found = class_scores(noise, model_map(model, grid, 4.0), model, q, 3.0)
+    assert found["lipid_near_protein"].q_mean == pytest.approx(0.7)
+    assert found["lipid_far_from_protein"].q_mean == pytest.approx(0.15)
+    assert found["lipid"].q_mean == pytest.approx(np.mean([0.8, 0.2, 0.1, 0.6]))
+    assert lipid_parts(model.subset([1, 2])) == {} and lipid_parts(model.subset([0, 5])) == {}
 
 
 def test_each_ligand_is_a_row_with_its_density():

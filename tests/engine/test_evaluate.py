@@ -136,6 +136,21 @@ def test_means_are_over_the_maps_a_variant_has():
     assert "| CC_box_hr | 1 of 2, 0.100 |" in text and "- c, other: not done within 60 s" in text
 
 
+def test_conformations_and_density_without_a_model_are_told():
+    row = {"chain": "A", "number": 58, "insertion_code": ""}
+    entries = [
+        entry(
+            "a",
+            deposited={"major_conformation": 0.53, "conformers": [row, row], "unmodelled": 0.62},
+            other={"major_conformation": 0.67, "conformers": [row, row], "unmodelled": 0.6},
+        ),
+        entry("b", deposited={"unmodelled": 0.01}, other={"unmodelled": 0.02}),
+    ]
+    text = report({"entries": entries, "methods": {}})
+    assert "| a | 1 | 0.53 | 0.67 |" in text and "| a | 0.62 | 0.60 |" in text and "| b | 0.01" not in text
+    assert "Alternate" not in report({"entries": entries[1:], "methods": {}})
+
+
 def test_an_fsc_that_never_falls_counts_as_the_grids_limit():
     measure = next(m for m in MEASURES if m.key == "d_fsc_model_05")
     assert measure.of({"d_fsc_model_05": None}) == NYQUIST and measure.of({}) is None

@@ -17,6 +17,7 @@ from cryomap.enhancement.methods import load_method
 from cryomap.enhancement.run import enhance
 from cryomap.grid import Grid
 from evaluation.measures import DEPOSITED
+from evaluation.options import chosen_entries, parse
 from evaluation.published import comparisons, published
 from evaluation.variants import read_folds
 
@@ -157,6 +158,16 @@ def test_a_list_is_downloaded_and_measured(archive, tmp_path):
     assert [e["entry"] for e in found["entries"]] == ["EMD-0001"]
     assert found["entries"][0]["scores"][DEPOSITED]["cc_mask"] > 0.5
     assert (tmp_path / "downloads" / "emd_0001.map.gz").is_file()
+
+
+def test_the_maps_that_models_were_built_into_are_an_own_list():
+    """CryoSAMU's Table S4, of its own list; a list that marks none has none."""
+    words = ["--maps", "cryosamu", "--downloads", "nowhere"]
+    chosen = chosen_entries(parse([*words, "--modelling"], ""))
+    assert len(chosen) == 20 and len(chosen_entries(parse(words, ""))) == 75
+    assert {"EMD-3366", "EMD-22144"} < {e.emdb_id for e in chosen}
+    with pytest.raises(evaluate.InputError, match="--modelling"):
+        chosen_entries(parse(["--maps", "superem", "--downloads", "nowhere", "--modelling"], ""))
 
 
 def test_published_figures_are_those_of_the_papers():

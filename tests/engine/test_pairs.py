@@ -12,7 +12,7 @@ from pair_entries import prepare, protein, write_model
 from scipy.interpolate import RegularGridInterpolator
 
 from cryomap.atoms import read_model
-from cryomap.density import DensityMap, read_map
+from cryomap.density import DensityMap, read_map, write_map
 from cryomap.errors import InputError
 from cryomap.grid import Grid
 from cryomap.simulate import structure_factor_map
@@ -34,6 +34,8 @@ def test_the_papers_lists_are_complete():
     assert (min(e.resolution for e in cryosamu), max(e.resolution for e in cryosamu)) == (4.0, 7.9)
     assert len(superem) == 36 and {e.split for e in superem} == {"test"}
     assert all(3 <= e.resolution <= 6 for e in superem)
+    modelled = [e for e in cryosamu if e.modelling]
+    assert len(modelled) == 20 and {e.split for e in modelled} == {"test"}  # Table S4
     cryoten = read_list(LISTS / "cryoten.tsv")
     assert len({e.emdb_id for e in cryoten}) == 150 and {e.split for e in cryoten} == {"test"}
 
@@ -160,6 +162,29 @@ def test_correlation_is_that_of_the_definition(pair_folder):
     assert 0.8 < map_model_correlation(density, model, 4.5) < 0.999
     flat = DensityMap(np.zeros(density.grid.shape, np.float32), density.grid)
     assert map_model_correlation(flat, model, 4.5) == 0
+
+
+def test_a_map_most_of_which_has_no_model_is_refused_by_cryosamu(tmp_path, capsys):
+    """Inside the model's mask nothing is wrong: the correlation doesn't see three copies beside it."""
+    structure = protein(1)
+    write_model(structure, tmp_path / "m.cif")
+    model, grid = read_model(tmp_path / "m.cif"), Grid((40, 48, 112), (1.25,) * 3, (1.0, -0.5, 0.25))
+    own = structure_factor_map(model, grid, 4.5).values
+    copies = sum(np.roll(own, 26 * i, axis=2) for i in range(4))
+    for name, values in (("alone", own), ("crowded", copies)):
+        write_map(DensityMap(np.float32(values), grid), tmp_path / f"{name}.map")
+    rows = [f"{name}.map\tm.cif\t4.5\ttrain\n" for name in ("alone", "crowded")]
+    (tmp_path / "list.tsv").write_text("map_file\tmodel_file\tresolution_A\tsplit\n" + "".join(rows))
+    correlations = [
+        map_model_correlation(DensityMap(np.float32(values), grid), model, 4.5) for values in (own, copies)
+    ]
+    assert min(correlations) > 0.95
+    words = ["--list", tmp_path / "list.tsv", "--max-identity", 100]
+    assert prepare("cryosamu", tmp_path / "pairs", *words) == 0
+    told = capsys.readouterr().err
+    assert "crowded: 75 % of the density lies far from the model, over 50 %" in told and "alone" not in told
+    assert prepare("cryosamu", tmp_path / "all", *words, "--max-unmodelled", 0.8) == 0
+    assert "left out" not in capsys.readouterr().err
 
 
 def test_what_the_papers_refuse(tmp_path):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..atoms import AtomicModel
     from ..metrics.results import Assessment
 
+MOST_REGIONS = 3  # of a map without a model
+MOVED_SHARE = 0.1  # of a conformation, worth a line
 MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent", ".pdb1", ".json")
 
 
@@ -196,7 +198,30 @@ def table(report: Assessment) -> str:
     for name, row in marked:
         residue = f"/{row['chain']}:{row['number']}{row['insertion_code']} {row['name']}"
         lines.append(f"worse in {name}: {residue}: {', '.join(row['marks'])}")
+    lines += _moved_conformations(report)
+    lines += [
+        f"no model in {scores.name}: {region.volume:.0f} A^3 about {', '.join(f'{x:.0f}' for x in region.center)}"
+        for scores in report.maps
+        for region in scores.unmodelled[:MOST_REGIONS]
+    ]
     return "\n".join(lines + [""] + [f"note: {note}" for note in report.notes])
+
+
+def _moved_conformations(report: Assessment) -> list[str]:
+    """Alternate conformations whose share of the density is another than in the first map."""
+    first, *others = report.maps
+    lines = []
+    for scores in others:
+        rows = zip(report.conformer_rows(first), report.conformer_rows(scores), strict=True)
+        for before, now in rows:
+            shares = before["share"], now["share"]
+            if None not in shares and abs(shares[1] - shares[0]) > MOVED_SHARE:
+                place = f"/{now['chain']}:{now['number']}{now['insertion_code']} {now['name']}"
+                lines.append(
+                    f"conformation {now['alt_loc']} of {place} has {shares[1]:.2f} of the density in "
+                    f"{scores.name}, {shares[0]:.2f} in {first.name}"
+                )
+    return lines
 
 
 def _class_rows(report: Assessment) -> list[tuple[str, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from ..atoms import AtomicModel
 from ..density import DensityMap
@@ -24,6 +25,8 @@ CLASSES = (
     "ion",
     "water",
 )
+# A lipid's atoms are near protein within that many A of an atom of it: its first shell.
+NEAR_PROTEIN = 5.0
 # Residues that are rows of their own.
 SINGLE_KINDS = ("ligand", "lipid", "glycan", "ion")
 # A ligand is marked when its Q falls by more.
@@ -84,7 +87,7 @@ def atom_classes(model: AtomicModel) -> np.ndarray:
 def class_scores(
     density: DensityMap, computed: ModelMap, model: AtomicModel, q: np.ndarray, radius: float
 ) -> dict[str, ClassScores]:
-    """Scores of every class that has atoms.
+    """Scores of every class that has atoms, and of its lipids near protein and far from it.
 
     Args:
         density: the map.
@@ -94,13 +97,31 @@ def class_scores(
         radius: of the spheres for RSCC (A); the class's atoms alone of each residue are taken.
     """
     classes = atom_classes(model)
+    groups = {name: classes == name for name in CLASSES} | lipid_parts(model)
     result = {}
-    for name in CLASSES:
-        members = classes == name
+    for name, members in groups.items():
         if members.any():
             rscc = residue_correlations(density.values, computed, model.subset(members), radius)
             result[name] = ClassScores(*_summary(q[members]), *_summary(rscc))
     return result
+
+
+def lipid_parts(model: AtomicModel) -> dict[str, np.ndarray]:
+    """Which atoms are of lipids near protein, and of lipids far from it, bool (n,) each; empty without either.
+
+    Berkeley et al. saw networks keep lipids at a channel and erase those farther out. They name no distance; this is
+    by atom.
+    """
+    lipid, protein = (model.atom_kinds == kind for kind in ("lipid", "protein"))
+    if not (lipid.any() and protein.any()):
+        return {}
+    near = np.zeros(len(model), bool)
+    near[lipid] = np.isfinite(
+        cKDTree(model.positions[protein]).query(
+            model.positions[lipid], distance_upper_bound=NEAR_PROTEIN
+        )[0]
+    )
+    return {"lipid_near_protein": near, "lipid_far_from_protein": lipid & ~near}
 
 
 def _summary(values: np.ndarray) -> tuple[float, float, int]:

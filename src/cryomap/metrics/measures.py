@@ -13,11 +13,13 @@ from ..density import DensityMap
 from ..errors import InputError
 from ..grid import Grid
 from . import classes, cubes, fourier, residues
+from .conformers import conformers, major_share
 from .correlation import HR_RESOLUTION, ModelMap, correlations, fixed_scale, model_map, nth_largest, pearson
 from .masks import soft_mask
 from .phase_randomized import true_fsc
 from .qscore import SIGMA, expected_q, q_scores
 from .results import MapScores
+from .unmodelled import unmodelled
 
 # mtriage widens a mask by twice the resolution, and smooths it by as much.
 MASK_RADIUS_PER_RESOLUTION = 2.0
@@ -145,8 +147,18 @@ def compare_with_model(
             level = nth_largest(density.values, int(work.computed.mask.sum()))
         by_class = classes.class_scores(density, work.computed, work.atoms, atom_q, work.radius)
         ligands = classes.ligand_scores(density, work.atoms, residue_q, rscc, level)
+        missing = unmodelled(density, work.atoms, level, work.resolution)
+        alternate = conformers(density, work.atoms, atom_q, work.resolution)
+        figures = {**scores.figures, "contour": level, "unmodelled": missing.share}
+        if alternate:
+            figures["major_conformation"] = major_share(alternate)
         scores = replace(
-            scores, classes=by_class, ligands=ligands, figures={**scores.figures, "contour": level}
+            scores,
+            classes=by_class,
+            ligands=ligands,
+            conformers=alternate,
+            unmodelled=missing.regions,
+            figures=figures,
         )
     return scores
 

@@ -17,8 +17,10 @@ import numpy as np
 from ..atoms import AtomicModel, Residue
 from ..replacing import replacing
 from .classes import ClassScores, LigandScores, class_changes
+from .conformers import Conformer
 from .cubes import CubeComparison, Cubes
 from .fourier import Curve
+from .unmodelled import Region
 
 SCALE_NOTE = (
     "cc_*_hr, the fixed scale: correlations with the model map cut at 3.0 Å, every B = 20 Å²; "
@@ -45,6 +47,8 @@ class MapScores:
         residue_q: mean Q of each residue.
         atom_q: Q of each of the given model's atoms; nan for hydrogens and atoms left out.
         ligands: by index of residue.
+        conformers: of the residues whose alternate conformations differ.
+        unmodelled: density above the contour that lies far from every atom.
         cubes: the cubes' correlations.
         cube_comparison: with the first map's.
         curves: FSC curves by name: fsc_model, fsc_model_masked, fsc_map, fsc_map_masked.
@@ -61,6 +65,8 @@ class MapScores:
     residue_q: np.ndarray | None = None
     atom_q: np.ndarray | None = None
     ligands: dict[int, LigandScores] = field(default_factory=dict)
+    conformers: tuple[Conformer, ...] = ()
+    unmodelled: tuple[Region, ...] = ()
     cubes: Cubes | None = None
     cube_comparison: CubeComparison | None = None
     curves: dict[str, Curve] = field(default_factory=dict)
@@ -123,6 +129,17 @@ class Assessment:
             rows.append(row)
         return rows
 
+    def conformer_rows(self, scores: MapScores) -> list[dict]:
+        """One dict for each alternate conformation in this map."""
+        if self.model is None:
+            return []
+        rows = []
+        for conformer in scores.conformers:
+            row = {**_identity(self.model.residues[conformer.residue]), **plain(asdict(conformer))}
+            del row["residue"]
+            rows.append(row)
+        return rows
+
     def to_dict(self) -> dict:
         """All of it as plain dicts, lists and numbers, ready for JSON; None where there is no value.
 
@@ -137,7 +154,10 @@ class Assessment:
             qscore: q_mean, q_sigma (the sigma used), q_expected (at the resolution, for sigma 0.6).
             classes: contour; classes {name: q_mean, q_sd, q_count, rscc_mean, rscc_sd, rscc_count, q_change,
                 rscc_change}, changes against the first map; ligands [one a ligand, lipid, glycan or ion: chain,
-                number, insertion_code, name, kind, q, rscc, density, above_contour, marks].
+                number, insertion_code, name, kind, q, rscc, density, above_contour, marks]; conformers [one an
+                alternate conformation: chain ... kind, alt_loc, atoms, occupancy (the model's), share, density, q];
+                major_conformation, the mean share of the best occupied ones, if there are any; unmodelled, the share
+                of the volume above the contour that lies far from all atoms, and unmodelled_regions [center, volume].
             cc or qscore: chains [chain, atoms, rscc, q]; residues [chain, number, insertion_code, name, kind, rscc,
                 rscc_main_chain, rscc_side_chain, q].
             cubes: cubes {count, mean_before, mean_after, improved (share), stride, target_resolution}.
@@ -160,6 +180,8 @@ class Assessment:
         result = {"map": scores.name, "frame": scores.frame, **plain(scores.figures)}
         if scores.classes:
             result |= {"classes": classes, "ligands": self.ligand_rows(scores)}
+            result |= {"conformers": self.conformer_rows(scores)}
+            result |= {"unmodelled_regions": plain([asdict(region) for region in scores.unmodelled])}
         if scores.chains:
             result["chains"] = plain(list(scores.chains))
         rows = self.residue_rows(scores)
@@ -187,7 +209,7 @@ class Assessment:
     def to_csv(self) -> str:
         """The assessment as a table of one value a line: map, scope, item, measure, value.
 
-        Scope is map, class, chain, residue, ligand or cubes; item names the class, chain or residue.
+        Scope is map, class, chain, residue, ligand, conformer or cubes; item names the class, chain or residue.
         """
         out = io.StringIO()
         table = csv.writer(out, lineterminator="\n")
@@ -216,6 +238,9 @@ def _csv_groups(scores: dict) -> Iterator[tuple[str, str, dict]]:
         for row in scores.get(scope, ()):
             item = f"/{row['chain']}:{row['number']}{row['insertion_code']} {row['name']}"
             yield scope.removesuffix("s"), item, {k: v for k, v in row.items() if k != "number"}
+    for row in scores.get("conformers", ()):
+        item = f"/{row['chain']}:{row['number']}{row['insertion_code']} {row['name']} {row['alt_loc']}"
+        yield "conformer", item, {k: v for k, v in row.items() if k != "number"}
     if "cubes" in scores:
         yield "cubes", "", scores["cubes"]
 
