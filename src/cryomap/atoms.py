@@ -113,19 +113,28 @@ class AtomicModel:
         return np.array([r.kind for r in self.residues] or [""])[self.residue_indices]
 
 
-def read_model(path: str | os.PathLike) -> AtomicModel:
+def read_model(path: str | os.PathLike, number: int | None = None) -> AtomicModel:
     """Read a PDB, mmCIF or mmJSON file, plain or compressed (gzip, bzip2).
 
-    Of models that lie on one another, those of an ensemble, the first is read; else all, as of an assembly.
+    Args:
+        path: the file.
+        number: of the one MODEL to read (pdbx_PDB_model_num in mmCIF); None: of models that lie on one another, those
+            of an ensemble, the first; else all, as of an assembly.
 
     Raises:
-        InputError: no such file, not a model, no atoms in it, or one that can't be (see `require_possible`).
+        InputError: no such file, not a model, no atoms in it, no MODEL of that number, or an atom that can't be (see
+            `require_possible`).
     """
     name = Path(path).name
     structure, notes = read_structure(path)
     models = [model for model in structure if model.count_atom_sites()]
     if not models:
         raise InputError(f"{path}: no atoms in it")
+    if number is not None:
+        numbers = [model.num for model in models]
+        models = [model for model in models if model.num == number][:1]
+        if not models:
+            raise InputError(f"{path}: no MODEL {number} in it; it has {_listed(numbers)}")
     parts = [from_gemmi(model, name) for model in models]
     if len(parts) > 1:
         if any(_overlap(parts[0], other) for other in parts[1:]):
@@ -136,6 +145,11 @@ def read_model(path: str | os.PathLike) -> AtomicModel:
     model = replace(_together(parts), notes=tuple(f"{name}: {note}" for note in notes))
     require_possible(model)
     return model
+
+
+def _listed(numbers: list[int]) -> str:
+    """Numbers in words, many as their first and last."""
+    return ", ".join(map(str, numbers)) if len(numbers) < 6 else f"{numbers[0]} to {numbers[-1]}"
 
 
 def _overlap(first: AtomicModel, other: AtomicModel) -> bool:

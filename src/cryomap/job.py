@@ -100,6 +100,9 @@ class Options:
     model: str | None = _option(
         None, "PDB or mmCIF of the map: names what was lost", is_file=True, in_chimerax=False
     )
+    model_number: int | None = _option(
+        None, "the MODEL of that file to take, if it has several", bounds=(0, 99999), in_chimerax=False
+    )
     preserve: str | None = _option(
         None,
         "model, MODEL:SELECTION or mask map where the input stays, sharpened and scaled like the result",

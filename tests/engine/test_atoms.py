@@ -153,9 +153,9 @@ def pdb(atoms, numbers=None, element=True):
 
 @pytest.fixture
 def read(tmp_path):
-    def read(text, name="m.pdb"):
+    def read(text, name="m.pdb", number=None):
         (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-        return read_model(tmp_path / name)
+        return read_model(tmp_path / name, number)
 
     return read
 
@@ -193,6 +193,26 @@ def test_models_side_by_side_are_an_assembly(read):
     ensemble = read(numbered([one, one.replace("20.00", "30.00"), two]))
     assert len(ensemble) == 4 and any("first of 3" in note for note in ensemble.notes)
     assert len(read(numbered(["", two]))) == 4
+
+
+def test_one_model_of_several_by_its_number(read, tmp_path):
+    """The numbers are the file's own, and gemmi's; nothing is said of others, and a wrong number is told."""
+    import gemmi
+
+    one = pdb([(" CA ", "ALA", i, "C") for i in range(1, 5)]).splitlines()[:-1]
+    parts = ["\n".join(line.replace("20.00", f"{b}.00") for line in one) for b in (20, 30, 40)]
+    text = "".join(f"MODEL     {n:4d}\n{part}\nENDMDL\n" for n, part in zip((2, 5, 9), parts, strict=True))
+    assert read(text).b_factors[0] == 20
+    chosen = read(text, number=9)
+    assert chosen.b_factors.tolist() == [40] * 4 and not chosen.notes
+    gemmi.read_pdb_string(text).make_mmcif_document().write_file(str(tmp_path / "e.cif"))
+    assert [m.num for m in gemmi.read_structure(str(tmp_path / "e.cif"))] == [2, 5, 9]
+    assert read_model(tmp_path / "e.cif", 5).b_factors.tolist() == [30] * 4
+    with pytest.raises(InputError, match=r"e\.cif: no MODEL 1 in it; it has 2, 5, 9"):
+        read_model(tmp_path / "e.cif", 1)
+    lines = pdb([(" CA ", "ALA", i, "C") for i in range(1, 9)]).splitlines()[:-1]
+    assembly = numbered(["\n".join(lines[:4]), "\n".join(lines[4:])])
+    assert len(read(assembly)) == 8 and len(read(assembly, number=2)) == 4
 
 
 HEAD = "data_x\nloop_\n"

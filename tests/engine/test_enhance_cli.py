@@ -91,6 +91,17 @@ def test_a_model_goes_to_the_judgement(tmp_path, map_file, sharpener_weights, ca
     (tmp_path / "out.mrc").unlink()
     assert run(*words, "--model", tmp_path / "none.pdb") == 2
     assert "none.pdb" in capsys.readouterr().err and not (tmp_path / "out.mrc").exists()
+    both = tmp_path / "both.pdb"
+    line = zinc.read_text()
+    both.write_text(f"MODEL        1\n{line}ENDMDL\nMODEL        2\n{line.replace('301', '302')}ENDMDL\n")
+    assert run(*words, "--model", both, "--model-number", 2) == 0
+    assert [str(residue) for residue in told[1].residues] == ["/A:302 ZN"]
+    (tmp_path / "out.mrc").unlink()
+    missing = ["--model", both, "--model-number", 3], "no MODEL 3"
+    for wrong, message in (missing, (["--model-number", 1], "file, too")):
+        capsys.readouterr()
+        assert run(*words, *wrong) == 2
+        assert message in capsys.readouterr().err and not (tmp_path / "out.mrc").exists()
 
 
 def test_as_a_program_of_its_own(tmp_path, map_file, sharpener_weights):

@@ -42,6 +42,30 @@ def mapcc(*arguments):
     options.run(options)
 
 
+def test_one_model_of_an_ensemble(folder, tmp_path, capsys):
+    """The first is what the map was made of, the second lies 2 A off."""
+    import gemmi
+
+    structure = gemmi.read_structure(str(folder / "model.cif"))
+    structure.add_model(structure[0].clone())
+    structure[1].num = 7
+    for chain in structure[1]:
+        for residue in chain:
+            for atom in residue:
+                atom.pos += gemmi.Position(2, 0, 0)
+    structure.make_mmcif_document().write_file(str(tmp_path / "both.cif"))
+    found = []
+    for more in ((), ("--model-number", 1), ("--model-number", 7)):
+        words = ["--to", tmp_path / "both.cif", "--resolution", 4, "--metrics", "cc", "--json", "-", *more]
+        mapcc(folder / "map.mrc", *words)
+        found.append(json.loads(capsys.readouterr().out)["maps"][0]["cc_mask"])
+    assert found[0] == found[1] > 0.99 and found[2] < 0.9
+    with pytest.raises(InputError, match="no MODEL 3 in it; it has 1, 7"):
+        mapcc(folder / "map.mrc", "--to", tmp_path / "both.cif", "--model-number", 3)
+    with pytest.raises(InputError, match="chooses from a model's file"):
+        mapcc(folder / "map.mrc", "--to", folder / "noisy.mrc.gz", "--model-number", 1)
+
+
 def test_json_to_standard_output(folder, capsys):
     mapcc(
         folder / "map.mrc",

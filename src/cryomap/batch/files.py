@@ -58,8 +58,10 @@ def enhancer(options: Options, progress: Progress | None = None) -> Callable[[De
     Raises:
         InputError: a file can't be read, or holds what can't be used.
     """
+    if options.model_number is not None and not options.model:
+        raise InputError(f"model number {options.model_number}: give the model's file, too")
     mask = read_map(options.mask) if options.mask else None
-    model = read_model(options.model) if options.model else None
+    model = read_model(options.model, options.model_number) if options.model else None
     method = load_once(options)
     from ..enhancement.trusted import enhance_trusted
 

@@ -39,6 +39,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="a model (.cif, .pdb, also .gz), a map (the other half map, say), or one of each",
     )
     parser.add_argument(
+        "--model-number",
+        type=int,
+        metavar="N",
+        help="the MODEL of --to's file to take; default: the first of an ensemble, all of an assembly",
+    )
+    parser.add_argument(
         "--resolution", type=float, metavar="A", help="of the maps; default: d99 of the first"
     )
     parser.add_argument(
@@ -85,7 +91,9 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(
             f"--contour has {len(options.contour)} levels for {len(options.maps)} maps; give one each"
         )
-    model, against = _targets(options.to)
+    model, against = _targets(options.to, options.model_number)
+    if options.model_number is not None and model is None:
+        raise InputError("--model-number chooses from a model's file; give one to --to")
     built = [path for path in options.maps if _is_model(path)]
     if built:
         _compare_models(built, model, options)
@@ -161,7 +169,7 @@ def _compare_models(built: list[str], true: AtomicModel | None, options: argpars
     print(text if options.json == "-" else "\n".join(_aligned(rows)))
 
 
-def _targets(paths: list[str]) -> tuple:
+def _targets(paths: list[str], number: int | None) -> tuple:
     """The model and the map among the files to compare with; None for the one that isn't there."""
     from ..atoms import read_model
     from ..density import read_map
@@ -171,7 +179,7 @@ def _targets(paths: list[str]) -> tuple:
         if _is_model(path):
             if model is not None:
                 raise InputError(f"{path}: a second model; give one model and at most one map to --to")
-            model = read_model(path)
+            model = read_model(path, number)
         else:
             if against is not None:
                 raise InputError(f"{path}: a second map; give one map and at most one model to --to")
