@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+STRETCH = 0.005  # of a step: less than what a microscope's magnification is off
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
@@ -62,20 +63,26 @@ class Grid:
     def cubic(self, step: float = 1.0) -> Grid:
         """The orthogonal grid of equal `step` (A) that covers the same box, in the same rotated frame.
 
-        Its origin is a whole number of steps, at or up to a step before the box's corner, so that NSTART can say
-        it. It's the corner itself of a rotated grid, which NSTART can't place, and where the steps stay the same:
+        Its origin is a whole number of steps, so that NSTART can say it. Far from 0 it's the box's corner, and the
+        step of an axis differs from `step` by STRETCH of it at most; else it lies up to a step before the corner.
+        It's the corner itself of a rotated grid, which NSTART can't place, and where the steps stay the same:
         there every voxel keeps its value.
         """
         frame = skew_matrix(self.cell_angles) @ np.diag(self.step)
         corners = np.indices((2, 2, 2)).reshape(3, 8).T * (np.array(self.size) - 1)
         spread = corners @ frame.T
         low, high = spread.min(axis=0), spread.max(axis=0)
+        steps = np.full(3, float(step))
         same = self.cell_angles == (90.0, 90.0, 90.0) and np.allclose(self.step, step, rtol=1e-5)
         if self.rotation == IDENTITY and not same:
-            low = np.floor((low + self.origin) / step + 1e-3) * step - self.origin
-        size = np.ceil((high - low) / step - 1e-3).astype(int) + 1
+            corner = low + self.origin
+            whole = np.round(corner / step)
+            fitting = np.round(corner / np.where(whole, whole, 1), 6)  # what float32 lengths can say
+            steps = np.where(abs(fitting - step) <= STRETCH * step, fitting, step)
+            low = np.where(steps == fitting, whole, np.floor(corner / step + 1e-3)) * steps - self.origin
+        size = np.ceil((high - low) / steps - 1e-3).astype(int) + 1
         origin = np.array(self.origin) + np.array(self.rotation) @ low
-        return Grid(three_ints(size[::-1]), (step,) * 3, three_floats(origin), rotation=self.rotation)
+        return Grid(three_ints(size[::-1]), three_floats(steps), three_floats(origin), rotation=self.rotation)
 
     def cropped(self, start: tuple[int, int, int], shape: tuple[int, int, int]) -> Grid:
         """The part that begins at voxel `start` (z, y, x; may be negative: padding) and has `shape`."""

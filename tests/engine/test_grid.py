@@ -45,12 +45,29 @@ def test_cubic_grid_covers_the_box_from_a_whole_number_of_steps():
     grid = Grid((20, 30, 40), (1.742, 1.742, 1.742), (-7.3, 3.0, 356.44))
     for step in (1.0, 0.7):
         cubic = grid.cubic(step)
-        starts = np.array(cubic.origin) / step
+        assert cubic.step[:2] == (step, step)
+        starts = np.array(cubic.origin) / cubic.step
         np.testing.assert_allclose(starts, np.round(starts), atol=1e-9)
         first, last = grid.to_indices(cubic.origin), cubic.to_indices(grid.to_xyz(np.array(grid.size) - 1))
-        assert (first <= 1e-6).all() and (first > -step / 1.742).all()
+        assert (first <= 1e-4).all() and (first > -step / 1.742).all()
         end = np.array(cubic.size) - 1
         assert (last <= end + 1e-6).all() and (last > end - 1 - 1e-3).all()
+
+
+@pytest.mark.parametrize("start", [(266, 116, 119), (-266, 90, 1000), (75, -75, 0)])
+@pytest.mark.parametrize("step", [1.0, 0.83])
+def test_cubic_grid_far_from_0_begins_at_the_corner(start, step):
+    grid = Grid((20, 30, 40), (1.34, 1.34, 1.34), tuple(1.34 * n for n in start))
+    cubic = grid.cubic(step)
+    starts = np.array(cubic.origin) / cubic.step
+    np.testing.assert_allclose(starts, np.round(starts), atol=1e-9)
+    np.testing.assert_allclose(cubic.origin, grid.origin, atol=1e-3)
+    np.testing.assert_allclose(cubic.step, step, rtol=0.005)
+    # In a file the lengths of the cell are float32.
+    np.testing.assert_array_equal(
+        cubic.step, np.round(np.float32(np.array(cubic.size) * cubic.step) / cubic.size, 6)
+    )
+    assert cubic.cubic(step) == cubic
 
 
 def test_cubic_grid_of_a_cubic_grid_is_the_same():

@@ -47,7 +47,7 @@ def enhance_samples(
     for index, (axes, flips) in enumerate(orientations()[:count]):
         log.info("%s: copy %d of %d", density.name, index + 1, count)
         turned = np.ascontiguousarray(np.flip(whole.values.transpose(axes), flips))
-        copy = DensityMap(turned, Grid(turned.shape, whole.grid.step), density.name)
+        copy = DensityMap(turned, Grid(turned.shape, (method.card.grid_step,) * 3), density.name)
         shifted = _shifted(progress, index, count)
         # Detail from the input is no matter of chance; the mean gets it.
         result, report = enhance_prepared(prepare(copy, prepared.level, resolution=np.inf), method, shifted)
