@@ -125,7 +125,8 @@ def _run_halves(job: Job, method: Method, emit: Emit) -> None:
         return _enhance(density, job, next(numbers), job.maps[0], method, emit)
 
     first, second = (_read(given, given.values, given.name) for given in job.maps)
-    _, comparison = enhance_halves(first, second, enhance)
+    warn = lambda warning: emit(Warned(2, warning))  # noqa: E731
+    _, comparison = enhance_halves(first, second, enhance, warn)
     agreement, output = comparison.agreement, str(Path(job.folder, "agreement.npy"))
     assert agreement is not None  # only what came as JSON lacks it
     _save(output, agreement.values)

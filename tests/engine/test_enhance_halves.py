@@ -1,6 +1,7 @@
 """Half maps on the command line and in the worker: files, figures, refusals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,6 +64,31 @@ def test_words_without_json(tmp_path, half_maps, sharpener_weights, capsys):
     assert run("enhance", *half_maps, *options) == 0
     told = capsys.readouterr().out
     assert "of the half maps falls below 0.143 at" in told and "must not be quoted" in told
+
+
+def test_halves_that_are_none_are_told_and_compared(tmp_path, half_maps, sharpener_weights, capsys):
+    options = ("--half-maps", "-o", tmp_path / "out.mrc", "--weights", sharpener_weights, "--contour", 0.3)
+    assert run("enhance", half_maps[0], half_maps[0], *options) == 0
+    told = capsys.readouterr()
+    assert "half maps falls below 0.143 nowhere down to 1." in told.out
+    assert "warning: half1.mrc and half1.mrc are the same map" in told.err
+    inverted = tmp_path / "inverted.mrc"
+    second = read_map(half_maps[1])
+    write_map(replace(second, values=-second.values), inverted)
+    options = (*options[:-2], "--json")
+    assert run("enhance", half_maps[0], inverted, *options) == 0
+    told = capsys.readouterr()
+    assert "warning: half1.mrc and inverted.mrc anticorrelate (-" in told.err
+    halves = json.loads(told.out)["halves"]
+    assert halves["d_before"] == halves["fsc"]["before"]["d"][0]
+
+
+def test_a_note_on_several_maps_is_told_once(tmp_path, half_maps, sharpener_weights, capfd):
+    for path in half_maps:
+        path.rename(path.with_suffix(".map"))
+    maps = [path.with_suffix(".map") for path in half_maps]
+    assert run("enhance", *maps, "-o", tmp_path / "out", "--weights", sharpener_weights) == 0
+    assert capfd.readouterr().err.count("note: half1.map: placed by ORIGIN") == 1
 
 
 @pytest.mark.parametrize("count", [1, 3])

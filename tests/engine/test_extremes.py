@@ -15,7 +15,7 @@ from cryomap.grid import Grid
 from cryomap.hot_voxels import hot_voxels, tamed
 from cryomap.metrics.assess import assess
 from cryomap.metrics.fourier import Curve, reflections, resolution_at, shell_correlation
-from cryomap.trust.halves import require_halves
+from cryomap.trust.halves import warn_of_halves
 
 GRID = Grid((32, 34, 36), (1.3, 1.3, 1.3), (13.0, 26.0, 39.0))
 
@@ -94,11 +94,10 @@ def test_halves_that_are_none(density, rng):
         )
         for name in "ab"
     )
-    require_halves(one, two)
-    with pytest.raises(InputError, match="the same map"):
-        require_halves(one, one)
-    with pytest.raises(InputError, match="inverted contrast"):
-        require_halves(one, replace(two, values=-two.values))
+    assert warn_of_halves(one, two) is None
+    same, opposite = (warn_of_halves(one, other) for other in (one, replace(two, values=-two.values)))
+    assert "a and a are the same map" in same.message and same.is_grave
+    assert "a and b anticorrelate (-0." in opposite.message and -1 < opposite.value < -0.5
 
 
 def test_maps_apart_are_refused(density):

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ..enhancement.tiles import Progress
     from ..enhancement.trusted import Enhanced
 
-log = logging.getLogger(__name__)
+# Told apart, since of several maps the same needs to be told only once.
+note_log = logging.getLogger(__name__).getChild("notes")
 
 
 def weights_files(options: Options) -> list[Path]:
@@ -101,11 +102,21 @@ def enhance_file(
 
 def enhance_source(source: str | os.PathLike, options: Options, progress: Progress | None = None) -> Enhanced:
     """Read a map and enhance it; arguments and errors as in `enhance_file`."""
-    density = with_voxel_size(read_map(source), options.voxel_size)
-    for note in density.notes:
-        log.warning(note)
+    density = read_input(source, options)
     with memory_for(f"{source}, {' x '.join(map(str, density.grid.size))} voxels"):
         return enhancer(options, progress)(density)
+
+
+def read_input(source: str | os.PathLike, options: Options) -> DensityMap:
+    """A map to enhance; what was taken otherwise than its header says is logged.
+
+    Raises:
+        InputError, MemoryError: as `read_map`.
+    """
+    density = with_voxel_size(read_map(source), options.voxel_size)
+    for note in density.notes:
+        note_log.warning(note)
+    return density
 
 
 def write_results(done: Enhanced, result: str | os.PathLike) -> list[Path]:

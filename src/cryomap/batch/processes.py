@@ -15,6 +15,7 @@ from multiprocessing.context import SpawnProcess
 from typing import cast
 
 from ..job import Options
+from ..log_lines import LogLines
 from .many import Outcome, Task, enhance_one
 
 PATIENCE = 20  # s; for a batch of tiles to end, since only then a process notices that it is to stop
@@ -128,7 +129,7 @@ def _serve(connection: Connection, gpu: int | None, options: Options) -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _leave)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.basicConfig(handlers=[LogLines(sys.stderr)], level=logging.WARNING)
     if gpu is not None:
         import torch
 

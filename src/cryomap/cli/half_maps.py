@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..batch.files import beside, enhancer, input_files, require_ours
-from ..density import read_map, with_voxel_size, write_map
+from ..batch.files import beside, enhancer, input_files, read_input, require_ours
+from ..density import write_map
 from ..errors import InputError, memory_for
 from ..job import Options
 from ..outputs import require_map_output, require_outputs
-from ..trust.halves import HalvesComparison, require_halves
+from ..trust.halves import HalvesComparison, require_same_grid
 from ..typed_json import to_plain
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def enhance_half_maps(
     require_map_output(output)
     require_outputs(paths, [*maps, *input_files(options)])
     require_ours(paths[1:])
-    first, second = (with_voxel_size(read_map(path), options.voxel_size) for path in maps)
-    require_halves(first, second)
+    first, second = (read_input(path, options) for path in maps)
+    require_same_grid(first.grid, second.grid, (first.name, second.name))
     enhance = enhancer(options, progress)
     from ..enhancement.halves import enhance_halves
 
@@ -59,9 +59,12 @@ def enhance_half_maps(
 
 def summary(output: str, found: HalvesComparison) -> str:
     """What the halves' comparison says, in a few lines."""
-    before, after = (f"{d:.2f} A" if d else "nowhere" for d in (found.d_before, found.d_after))
+    falls = {"before": found.d_before, "after": found.d_after}
+    before, after = (
+        f"at {d:.2f} A" if d else f"nowhere down to {found.fsc[key].d[-1]:.2f} A" for key, d in falls.items()
+    )
     count = len(found.disagreements)
     return (
-        f"{output}: unmasked FSC of the half maps falls below 0.143 at {before}, of the enhanced halves at {after}; "
+        f"{output}: unmasked FSC of the half maps falls below 0.143 {before}, of the enhanced halves {after}; "
         f"{count} region{'' if count == 1 else 's'} where the enhanced halves disagree\n{found.warning}"
     )

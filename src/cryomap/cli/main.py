@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import InputError, is_out_of_memory
+from ..log_lines import LogLines
 from ..networks.card import BUNDLED, bundled_cards
 from . import enhance as enhance_cli
 from . import mapcc as mapcc_cli
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     logger = logging.getLogger("cryomap")
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogLines(sys.stderr)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:

@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 lost_log = log.getChild("lost")
 
 
-def _log_warning(warning: InputWarning) -> None:
+def log_warning(warning: InputWarning) -> None:
+    """Tell the log."""
     log.warning("%s", warning.message)
 
 
@@ -90,7 +91,7 @@ def enhance_trusted(
     sites: np.ndarray | None = None,
     preserve: np.ndarray | None = None,
     progress: Progress | None = None,
-    warn: Callable[[InputWarning], None] = _log_warning,
+    warn: Callable[[InputWarning], None] = log_warning,
 ) -> Enhanced:
     """Enhance a map, compare the result with it, and give back what was lost if wanted.
 

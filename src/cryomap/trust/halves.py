@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..grid import Grid, three_floats
 from ..metrics.fourier import Curve, reflections, resolution_at, shell_correlation
 from .consistency import window_mean, windowed_correlation
+from .input_verdict import InputWarning
 
 WARNING = (
     "One network made both enhanced halves, and what it knows of proteins correlates them: their FSC says how much "
@@ -69,7 +70,7 @@ def compare_halves(
     Raises:
         InputError: the half maps are on different grids.
     """
-    require_halves(*halves)
+    require_same_grid(halves[0].grid, halves[1].grid, (halves[0].name, halves[1].name))
     first = enhanced[0]
     second = resample(enhanced[1], first.grid, order=3)
     before = _correlate(*halves)
@@ -84,20 +85,19 @@ def compare_halves(
     )
 
 
-def require_halves(first: DensityMap, second: DensityMap) -> None:
-    """Raise InputError unless two maps can be the halves of one reconstruction.
-
-    They have one grid, aren't one map, and don't have opposite contrasts.
-    """
-    require_same_grid(first.grid, second.grid, (first.name, second.name))
+def warn_of_halves(first: DensityMap, second: DensityMap) -> InputWarning | None:
+    """What is wrong with two maps on one grid as the halves of one reconstruction, if anything is."""
+    names = f"{first.name} and {second.name}"
     if np.array_equal(first.values, second.values):
-        raise InputError(f"{first.name} and {second.name} are the same map; give the two half maps")
+        return InputWarning(
+            "halves",
+            f"{names} are the same map, so that their agreement says nothing; give the two half maps",
+        )
     correlation = float(np.corrcoef(first.values.ravel(), second.values.ravel())[0, 1])
     if correlation < OPPOSITE:
-        raise InputError(
-            f"{first.name} and {second.name}: the half maps have a correlation of {correlation:.2f}; multiply the one "
-            "of inverted contrast by -1"
-        )
+        text = f"{names} anticorrelate ({correlation:.2f}), and their mean is worthless"
+        return InputWarning("halves", f"{text}; multiply the one of inverted contrast by -1", correlation)
+    return None
 
 
 def require_same_grid(first: Grid, second: Grid, names: tuple[str, str]) -> None:
@@ -124,7 +124,7 @@ def mean_map(first: DensityMap, second: DensityMap) -> DensityMap:
     Raises:
         InputError: the half maps are on different grids.
     """
-    require_halves(first, second)
+    require_same_grid(first.grid, second.grid, (first.name, second.name))
     name = f"mean of {first.name} and {second.name}"
     return replace(first, values=(first.values + second.values) / 2, name=name)
 

@@ -48,7 +48,7 @@ class InputWarning:
 
 
 # The first make any result worthless.
-WORTHLESS = ("noise", "contrast", "difference", "mask", "tomogram")
+WORTHLESS = ("noise", "contrast", "difference", "mask", "tomogram", "halves")
 KINDS = (*WORTHLESS, "enhanced", "range", "nyquist", "spectrum", "offset")
 
 
