@@ -45,9 +45,11 @@ def speed(dtype, n=4096 if where.type != "cpu" else 1536):
     return round(2 * n**3 / min(times) / 1e9, 1)
 def wait():
     if where.type == "cuda": torch.cuda.synchronize()
-amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-name = torch.cuda.get_device_name() if where.type == "cuda" else torch.backends.cpu.get_cpu_capability() + amx * " AMX"
-print(json.dumps({"processor": name, "threads": torch.get_num_threads(), "torch": torch.__version__,
+has = getattr(torch.cpu, "get_capabilities", dict)()
+sets = [torch.backends.cpu.get_cpu_capability()] + [n for n in ("avx512_bf16", "amx_bf16") if has.get(n)]
+cpu = {"processor": has.get("cpu_name", "CPU"), "instructions": " ".join(sets).upper()}
+facts = {"processor": torch.cuda.get_device_name(where)} if where.type == "cuda" else cpu
+print(json.dumps({**facts, "threads": torch.get_num_threads(), "torch": torch.__version__,
     "float32 GFLOP/s": speed(torch.float32), "bfloat16 GFLOP/s": speed(torch.bfloat16)}))
 """
 
@@ -69,6 +71,7 @@ class Timing:
         network_cpu_seconds: of the network alone.
         peak_gb: largest resident memory.
         tiles: run.
+        precision: the network's numbers.
     """
 
     edge: int
@@ -83,6 +86,7 @@ class Timing:
     network_cpu_seconds: float
     peak_gb: float
     tiles: int
+    precision: str
 
 
 def box_of(density: DensityMap, edge: int) -> DensityMap:
@@ -102,7 +106,7 @@ def _sample() -> DensityMap:
 
 
 def machine(device: str, threads: int) -> dict:
-    """What the processor is called and how fast it multiplies matrices.
+    """The processor's name, its instructions that matter to networks, and how fast it multiplies matrices.
 
     Raises:
         InputError: torch can't use the device.
@@ -149,6 +153,7 @@ def timed(
         "network_cpu_seconds": report["network_cpu_seconds"],
         "peak_gb": round(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9, 2),
         "tiles": report["tiles_run"],
+        "precision": report["precision"],
     }
 
 
@@ -167,13 +172,14 @@ def report(machines: list[dict], timings: list[Timing]) -> str:
         "Seconds of one process each; compare within this table alone. `rest` is the share of the processor time, the "
         "start included, that isn't the network's.",
         "",
-        "| A | code | weights | threads | s | start s | trust s | CPU s | network CPU s | rest | peak GB | tiles |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| A | code | weights | threads | s | start s | trust s | CPU s | network CPU s | rest | peak GB | tiles "
+        "| precision |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for t in timings:
         rest = 1 - t.network_cpu_seconds / t.cpu_seconds
         cells = [t.edge, t.source, t.weights, t.threads or "all", t.seconds, t.start, t.trust, t.cpu_seconds]
-        cells += [t.network_cpu_seconds, f"{100 * rest:.0f} %", t.peak_gb, t.tiles]
+        cells += [t.network_cpu_seconds, f"{100 * rest:.0f} %", t.peak_gb, t.tiles, t.precision]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"
 

@@ -5,6 +5,7 @@
         --only EMD-5925,EMD-1657 --out runs/candidates
     python scripts/evaluate.py --maps maps.tsv --folds superem=runs/folds --out runs/cross-validated
     python scripts/evaluate.py --maps superem --downloads downloads --method superem --also EMReady=their/results
+    python scripts/evaluate.py --join runs/new runs/released --out runs/both
 
 Writes evaluation.md, evaluation.json, cubes.tsv, scores.png, cubes.png and sections.png;
 record_evaluation.py takes the figures over into a card.
@@ -30,6 +31,7 @@ from cryomap.replacing import replacing
 from cryomap.simulate import situs_map
 from evaluation.cubes import cube_chart, write_cubes
 from evaluation.figures import score_chart, section_chart
+from evaluation.joined import joined
 from evaluation.measures import DEPOSITED
 from evaluation.options import chosen_entries, parse
 from evaluation.residues import better_residues, structure_shares
@@ -120,6 +122,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 0 if every map was measured, 1 if some couldn't be, 2 bad input."""
     options = parse(arguments, __doc__)
     try:
+        if options.join:
+            result = joined(options.join)
+            write(options.out, result)
+            score_chart(result["entries"], options.out / "scores.png")
+            print(options.out / "evaluation.md")
+            return 0
         entries = chosen_entries(options)
         variants, heads = chosen_variants(options)
         sources = Sources(

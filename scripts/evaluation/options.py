@@ -77,9 +77,12 @@ def parse(arguments: list[str] | None, description: str) -> argparse.Namespace:
         "--seconds", type=float, default=60, help="for auto_sharpen, a map (default: %(default)g)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--join", type=Path, nargs="+", metavar="RUN", help="measure nothing: one report of these runs' folders"
+    )
     options = parser.parse_args(arguments)
-    if not (options.maps or options.folder):
-        parser.error("give --maps or --folder")
+    if not (options.maps or options.folder or options.join):
+        parser.error("give --maps, --folder or --join")
     if options.quick:
         options.metrics, options.baselines = "cc,fsc", "none"
     return options

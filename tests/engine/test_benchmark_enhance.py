@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from conftest import save_as, sharpener
 
 import benchmark_enhance
 from cryomap.density import DensityMap, write_map
+from cryomap.enhancement.device import choose_precision
 from cryomap.grid import Grid
 
 ARCHITECTURE = {"name": "superem", "arguments": {"channels": 2, "blocks": 1, "norm": "none"}}
@@ -55,10 +57,13 @@ def test_a_run_is_timed_and_written(rng, tmp_path, capsys):
             timing["start"] + timing["trust"] + timing["work"], abs=0.02
         )
         assert 0.05 < timing["peak_gb"] < 4 and timing["tiles"] > 0
+        wanted = choose_precision(torch.device("cpu"))
+        assert f"torch.{timing['precision']}" == str(wanted)
     (facts,) = found["machines"]
     assert facts["threads"] == 1 and facts["float32 GFLOP/s"] > 0.1
     text = (tmp_path / "out" / "benchmark.md").read_text()
-    assert facts["processor"] in text and text.count("| small |") == 2
+    assert torch.backends.cpu.get_cpu_capability() in facts["instructions"].split()
+    assert facts["processor"] in text and facts["instructions"] in text and text.count("| small |") == 2
     assert (tmp_path / "out" / "benchmark.png").stat().st_size > 5000
 
 

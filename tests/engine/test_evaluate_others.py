@@ -218,3 +218,35 @@ def test_cubes_are_written_one_by_one(folder, tmp_path):
         summary = entry["scores"]["superem"]["cubes"]
         assert len(mine) == summary["count"] > 0
         assert np.mean([float(r["superem"]) for r in mine]) == pytest.approx(summary["mean_after"], abs=1e-4)
+
+
+def test_runs_are_joined_into_one_report(folder, tmp_path, capsys):
+    """Two programs, each run by itself, and the maps one by one: the report is that of both together."""
+    theirs, weights = tmp_path / "theirs", save_as(sharpener(), tmp_path, architecture=ARCHITECTURE)
+    theirs.mkdir()
+    for number in (1, 2):
+        write_map(read_map(folder / f"map{number}.map"), theirs / f"map{number}.mrc")
+    whole = run(folder, tmp_path / "whole", "--weights", weights, "--also", f"theirs={theirs}")
+    parts = [tmp_path / name for name in ("a", "b", "c")]
+    run(folder, parts[0], "--weights", weights, "--only", "map1")
+    run(folder, parts[1], "--weights", weights, "--only", "map2")
+    run(folder, parts[2], "--also", f"theirs={theirs}")
+    assert evaluate.main(["--join", *map(str, parts), "--out", str(tmp_path / "joined")]) == 0
+    found = json.loads((tmp_path / "joined" / "evaluation.json").read_text())
+    assert [e["scores"] for e in found["entries"]] == [e["scores"] for e in whole["entries"]]
+    assert found["methods"] == whole["methods"]
+    wanted, text = ((tmp_path / n / "evaluation.md").read_text() for n in ("whole", "joined"))
+    assert [x for x in text.splitlines() if "seconds" not in x] == [
+        x for x in wanted.splitlines() if "seconds" not in x
+    ]
+    for wrong, message in (
+        ([parts[0], parts[0]], "map1 has superem already"),
+        ([tmp_path / "none"], "none/evaluation.json: no such file"),
+    ):
+        assert evaluate.main(["--join", *map(str, wrong), "--out", str(tmp_path / "x")]) == 2
+        assert message in capsys.readouterr().err
+    other = json.loads((parts[2] / "evaluation.json").read_text())
+    other["entries"][0]["scores"][DEPOSITED]["cc_mask"] += 0.01
+    (parts[2] / "evaluation.json").write_text(json.dumps(other))
+    assert evaluate.main(["--join", str(parts[0]), str(parts[2]), "--out", str(tmp_path / "x")]) == 2
+    assert "map1 as deposited has CC_mask" in capsys.readouterr().err
