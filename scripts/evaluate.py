@@ -136,6 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
             tuple(options.pdb_server) or PDB_SERVERS,
         )
         lines, pictures, cubes, failed = [], [], {}, []
+        result = {"entries": lines, "methods": heads, "failed": failed, "without": sorted(options.without)}
         for number, entry in enumerate(entries, 1):
             begun = time.monotonic()
             try:
@@ -148,15 +149,10 @@ def main(arguments: list[str] | None = None) -> int:
             pictures.append((f"{entry.name} {found.line['resolution']:g} A", found.sections))
             cubes[entry.name] = found.cubes
             print(f"{number} of {len(entries)}: {entry.name}, {time.monotonic() - begun:.1f} s", flush=True)
-            result = {
-                "entries": lines,
-                "methods": heads,
-                "failed": failed,
-                "without": sorted(options.without),
-            }
             write(options.out, result)
         if not lines:
             return 2
+        write(options.out, result)  # with the last that failed
         if any(cubes.values()):
             write_cubes(cubes, options.out / "cubes.tsv")
             cube_chart(cubes, options.out / "cubes.png")

@@ -10,7 +10,7 @@ from pairs.entries import LISTS, Entry, read_list, scan_folder
 
 from .variants import BASELINES
 
-PUBLISHED = ("superem", "cryosamu", "cryoten")  # tests of the papers, in `LISTS`
+PUBLISHED = ("superem", "superem-half-maps", "cryosamu", "cryoten")  # tests of the papers, in `LISTS`
 
 
 def parse(arguments: list[str] | None, description: str) -> argparse.Namespace:
@@ -20,8 +20,8 @@ def parse(arguments: list[str] | None, description: str) -> argparse.Namespace:
     )
     parser.add_argument(
         "--maps",
-        help="TSV of map_file, model_file, resolution_A, emdb_id, pdb_id, specimen; or a published test: superem, "
-        "cryosamu or cryoten (with --downloads)",
+        help="TSV of map_file, model_file, resolution_A, emdb_id, pdb_id, specimen; or a published test: "
+        f"{', '.join(PUBLISHED)} (with --downloads)",
     )
     parser.add_argument(
         "--folder",
@@ -115,7 +115,7 @@ def chosen_entries(options: argparse.Namespace) -> list[Entry]:
     else:
         entries = read_list(options.maps, options.folder) if options.maps else scan_folder(options.folder)
     if options.downloads:
-        here = [e for e in entries if (e.map_file or e.emdb_id) and (e.model_file or e.pdb_id)]
+        here = [e for e in entries if (e.map_file or e.emdb_id) and (e.model_file or e.pdb_id or e.emdb_id)]
     else:
         here = [e for e in entries if e.map_file and e.model_file]
     if not here:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -75,13 +76,11 @@ def located(entry: Entry, sources: Sources) -> Located:
             raise InputError(f"{path}: no such file")
     if not (entry.map_file or entry.emdb_id):
         raise InputError("neither a map file nor an EMDB id")
-    if not (entry.model_file or entry.pdb_id):
-        raise InputError("neither a model file nor a PDB id")
-    model_file = (
-        str(Path(entry.model_file).resolve())
-        if entry.model_file
-        else bring(model_urls(entry.pdb_id, sources.pdb))
-    )
+    if entry.model_file:
+        model_file = str(Path(entry.model_file).resolve())
+    else:
+        pdb_id = entry.pdb_id or _look_up_model(entry, bring, sources)
+        model_file = bring(model_urls(pdb_id, sources.pdb))
     map_file = (
         str(Path(entry.map_file).resolve())
         if entry.map_file
@@ -106,6 +105,12 @@ def size_to_come(entry: Entry, sources: Sources) -> int:
 
 def _place(urls: list[str], sources: Sources) -> Path:
     return sources.folder / urls[0].rpartition("/")[2]
+
+
+def _look_up_model(entry: Entry, bring, sources: Sources) -> str:
+    if not entry.emdb_id:
+        raise InputError("neither a model file nor a PDB id")
+    return header_model(bring(header_urls(entry.emdb_id, sources.emdb)))
 
 
 def _look_up_resolution(entry: Entry, model_file: str, bring, sources: Sources) -> float:
@@ -156,16 +161,37 @@ def header_resolution(path: str | os.PathLike) -> float:
     Raises:
         InputError: the file is no EMDB header, or names no resolution.
     """
-    path = Path(path)
+    # `resolution` in version 3 of the data model, `resolutionByAuthor` before.
+    for text in _texts(path, ("resolution", "resolutionByAuthor")):
+        try:
+            return float(text)
+        except ValueError:
+            continue
+    raise InputError(f"{path}: names no resolution; give it in the list of entries")
+
+
+def header_model(path: str | os.PathLike) -> str:
+    """The PDB id of the model that was fitted into an EMDB entry, the first if there are several, from its header.
+
+    Raises:
+        InputError: the file is no EMDB header, or names no model.
+    """
+    # `pdb_id` in version 3 of the data model, `fittedPDBEntryId` before.
+    for text in _texts(path, ("pdb_id", "fittedPDBEntryId")):
+        return text.strip()
+    raise InputError(f"{path}: names no model that was fitted; give a PDB id in the list of entries")
+
+
+def _texts(path: str | os.PathLike, tags: tuple[str, ...]) -> Iterator[str]:
+    """The texts of an EMDB header's elements of these names.
+
+    Raises:
+        InputError: the file is no EMDB header.
+    """
     try:
         elements = ElementTree.parse(path).getroot().iter()
     except (OSError, ElementTree.ParseError) as error:
         raise InputError(f"{path}: not an EMDB header ({error})") from None
     for element in elements:
-        # `resolution` in version 3 of the data model, `resolutionByAuthor` before.
-        if element.tag.rpartition("}")[2] in ("resolution", "resolutionByAuthor") and element.text:
-            try:
-                return float(element.text)
-            except ValueError:
-                continue
-    raise InputError(f"{path}: names no resolution; give it in the list of entries")
+        if element.tag.rpartition("}")[2] in tags and element.text and element.text.strip():
+            yield element.text

@@ -17,7 +17,7 @@ import pytest
 from archive_server import Archive
 
 from cryomap.errors import InputError
-from pairs.archives import header_resolution, map_urls, model_urls
+from pairs.archives import header_model, header_resolution, map_urls, model_urls
 from pairs.checksums import Checksum, read_checksums
 from pairs.download import fetch
 
@@ -224,6 +224,20 @@ def test_addresses_follow_the_archives_layout():
     for call, wrong in ((map_urls, "EMD-x"), (model_urls, "CEC")):
         with pytest.raises(InputError, match=wrong):
             call(wrong)
+
+
+def test_the_model_is_read_from_a_header_of_either_version(tmp_path):
+    path = tmp_path / "emd-1.xml"
+    path.write_text(
+        "<emd><crossreferences><pdb_list><pdb_reference><pdb_id>7cec</pdb_id></pdb_reference>"
+        "<pdb_reference><pdb_id>1abc</pdb_id></pdb_reference></pdb_list></crossreferences></emd>"
+    )
+    assert header_model(path) == "7cec"
+    path.write_text("<e><fittedPDBEntryIdList><fittedPDBEntryId>3mfp</fittedPDBEntryId></fittedPDBEntryIdList></e>")
+    assert header_model(path) == "3mfp"
+    path.write_text("<emd><pdb_id> </pdb_id></emd>")
+    with pytest.raises(InputError, match=r"emd-1\.xml: names no model"):
+        header_model(path)
 
 
 def test_resolution_is_read_from_a_header_of_either_version(tmp_path):

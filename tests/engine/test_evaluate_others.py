@@ -20,6 +20,7 @@ from evaluation.measures import DEPOSITED
 from evaluation.options import chosen_entries, parse
 from evaluation.published import comparisons, published
 from evaluation.variants import read_folds
+from pairs.entries import LISTS, read_list
 
 ARCHITECTURE = {"name": "superem", "arguments": {"channels": 2, "blocks": 1, "norm": "none"}}
 
@@ -158,6 +159,27 @@ def test_a_list_is_downloaded_and_measured(archive, tmp_path):
     assert [e["entry"] for e in found["entries"]] == ["EMD-0001"]
     assert found["entries"][0]["scores"][DEPOSITED]["cc_mask"] > 0.5
     assert (tmp_path / "downloads" / "emd_0001.map.gz").is_file()
+
+
+def test_the_model_of_a_map_is_looked_up_in_its_header(archive, tmp_path):
+    """A list may know the map alone; and a header that names no model is told."""
+    header = "<emd><pdb_list><pdb_reference><pdb_id> 1abc</pdb_id></pdb_reference></pdb_list></emd>"
+    archive.files["/emdb/EMD-0001/header/emd-0001.xml"] = header.encode()
+    (tmp_path / "list.tsv").write_text("emdb_id\tresolution_A\nEMD-1\t4.5\nEMD-2\t4.5\n")
+    servers = [a for a in served(archive) if a != "--attempts" and not str(a).isdigit()]
+    words = ["--maps", tmp_path / "list.tsv", "--quick", "--downloads", tmp_path, "--out", tmp_path / "out"]
+    assert evaluate.main(list(map(str, [*words, *servers]))) == 1
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert found["entries"][0]["scores"][DEPOSITED]["cc_mask"] > 0.5
+    assert "EMD-0002" in found["failed"][0] and "names no model that was fitted" in found["failed"][0]
+
+
+def test_the_maps_with_half_maps_are_those_of_the_published_table():
+    chosen = chosen_entries(parse(["--maps", "superem-half-maps", "--downloads", "nowhere"], ""))
+    assert {e.emdb_id for e in chosen} == set(published()["SuperEM, half maps"])
+    known = {e.emdb_id: e.pdb_id for e in read_list(LISTS / "superem.tsv")}
+    both = [e for e in chosen if e.emdb_id in known]  # marked * in Table S2
+    assert len(both) == 6 and all(e.pdb_id == known[e.emdb_id] for e in both)
 
 
 def test_the_maps_that_models_were_built_into_are_an_own_list():
