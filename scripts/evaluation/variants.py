@@ -172,7 +172,7 @@ def as_enhanced(method: Method) -> Variant:
     """The variant that a method makes."""
 
     def make(case: Case) -> tuple[DensityMap | str, dict]:
-        result, facts = enhance(case.density, method, grid_spacing=STEP)
+        result, facts = enhance(case.density, method, grid_spacing=STEP, resolution=case.resolution)
         return result, {
             "seconds": facts.seconds,
             "cpu_seconds": facts.network_cpu_seconds,

@@ -16,6 +16,7 @@ from cryomap.density import DensityMap, read_map, resample, write_map
 from cryomap.enhancement.methods import load_method
 from cryomap.enhancement.run import enhance
 from cryomap.grid import Grid
+from evaluation import variants
 from evaluation.measures import DEPOSITED
 from evaluation.options import chosen_entries, parse
 from evaluation.published import comparisons, published
@@ -122,6 +123,17 @@ def test_each_map_is_run_by_the_weights_that_held_it_out(folder, folds, tmp_path
         again = run(folder, tmp_path / f"again-{fold}", "--also", f"x={theirs}", "--only", entry["entry"])
         wanted = again["entries"][0]["scores"]["x"]["cc_mask_hr"]
         assert entry["scores"]["mine"]["cc_mask_hr"] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_methods_are_told_the_resolution_that_the_list_gives(folder, tmp_path, monkeypatch):
+    """As a user would tell them: it decides whether detail comes from the input."""
+    told, true = [], variants.enhance
+    monkeypatch.setattr(
+        variants, "enhance", lambda *a, **how: told.append(how.get("resolution")) or true(*a, **how)
+    )
+    weights = save_as(sharpener(), tmp_path, architecture=ARCHITECTURE)
+    run(folder, tmp_path / "out", "--weights", weights, "--only", "map1")
+    assert told == [4.5]
 
 
 def test_a_map_that_no_fold_held_out_is_not_run(folder, folds, tmp_path):
