@@ -1,4 +1,4 @@
-"""The commands `enhance`, `enhance install` and `enhance info`."""
+"""The command `enhance`, and those of its Python environment: `enhance install`, `uninstall` and `info`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from ..cryomap.errors import InputError
 from ..cryomap.job import OPTIONS, Option, Options
 from ..cryomap.typed_json import to_plain
 from ..runtime.background import BackgroundTask, should_block
+from ..scene.engine_text import user_error, with_signs
 
 if TYPE_CHECKING:
     from .job import Opened
@@ -76,7 +77,7 @@ def enhance(
     try:
         wanted = Wanted(Options(**options), mask, _preserved(preserve), model_id, hide_input, color_by)
     except InputError as error:
-        raise UserError(f"enhance: {error}") from None
+        raise user_error("enhance", error) from None
     if color_by == "agreement" and not wanted.options.half_maps:
         raise UserError("enhance: colorBy agreement goes with halfMaps true")
     job = EnhanceJob(session, volumes, wanted)
@@ -151,6 +152,16 @@ def enhance_install(
     return task
 
 
+def enhance_uninstall(session: Session) -> None:
+    """Remove the private Python environment."""
+    from ..runtime import install as engine_install
+
+    busy = [task for task in session.tasks.values() if isinstance(task, BackgroundTask) and not task.done]
+    if busy:
+        raise UserError(f"enhance uninstall: {busy[0]} isn't over; wait for it, or stop it")
+    session.logger.status(engine_install.remove_private(session), log=True)
+
+
 def enhance_info(session: Session) -> dict:
     """Say which Python, torch, devices and weights `enhance` uses.
 
@@ -175,7 +186,7 @@ def enhance_info(session: Session) -> dict:
         }
         found = {"path": python.path, "origin": python.origin, **found}
     for method, card in cards.items():
-        rows[f"Weights of {method}"] = " ".join(card.summary())
+        rows[f"Weights of {method}"] = with_signs(" ".join(card.summary()))
     body = "".join(
         f"<tr><th align=left>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows.items()
     )
@@ -224,6 +235,7 @@ def _install_description() -> CmdDesc:
 _COMMANDS = {
     "enhance": (_enhance_description, enhance),
     "enhance install": (_install_description, enhance_install),
+    "enhance uninstall": (CmdDesc, enhance_uninstall),
     "enhance info": (CmdDesc, enhance_info),
 }
 

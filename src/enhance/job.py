@@ -25,6 +25,7 @@ from ..runtime.engine_python import ENGINE_FOLDER, find_python
 from ..runtime.machine import require_device
 from ..runtime.turns import Turns
 from ..scene import volumes
+from ..scene.engine_text import with_signs
 from ..trust.html import halves_section, trust_section, warning_text
 from ..trust.model import TrustModel
 from .job_files import Answer, Wanted, read_answer, require_halves, require_level, take, write_files
@@ -219,16 +220,16 @@ class EnhanceJob(BackgroundTask):
                 agreement = DensityMap(take(event.output), event.grid)
                 self.halves = replace(event.report, agreement=agreement)
             case Failure():
-                self._failures.append(event.message)
+                self._failures.append(with_signs(event.message))
                 if event.kind == "internal":
-                    self.session.logger.info(self._label + event.message)
+                    self.session.logger.info(self._label + with_signs(event.message))
             case Device():
                 self._device = f" on {event.device.upper()}, {event.precision}"
             case Warned():
                 self.session.logger.info(warning_text(event.warning), is_html=True)
                 self.triggers.activate_trigger("warned", event.warning)
             case Log():
-                self.session.logger.info(self._label + event.message)
+                self.session.logger.info(self._label + with_signs(event.message))
 
     def _show_progress(self, event: TilesDone) -> None:
         number, left, names = event.map, event.seconds_left, self._names

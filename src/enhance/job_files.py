@@ -25,6 +25,7 @@ from ..cryomap.trust.halves import require_same_grid
 from ..cryomap.trust.judgement import Trust
 from ..cryomap.trust.preserved import about_atoms, soft_edge
 from ..scene import volumes
+from ..scene.engine_text import user_error
 from ..scene.models import atomic_model, full_region
 from ..scene.nearest_residue import atoms_in, small_molecules
 from ..scene.residue_values import residue_spec
@@ -180,7 +181,7 @@ def require_level(maps: Sequence[Volume], level: float) -> None:
         try:
             check.require_level(DensityMap(volumes.region_values(volume, region), grid, str(volume)), level)
         except InputError as error:
-            raise UserError(f"enhance: {error}") from None
+            raise user_error("enhance", error) from None
 
 
 def require_halves(maps: Sequence[Volume]) -> None:
@@ -192,7 +193,7 @@ def require_halves(maps: Sequence[Volume]) -> None:
     try:
         require_same_grid(*grids, (str(first), str(second)))
     except InputError as error:
-        raise UserError(f"enhance: {error}") from None
+        raise user_error("enhance", error) from None
     move = first.scene_position.inverse() * second.scene_position
     if not move.is_identity(tolerance=1e-3):
         raise UserError(

@@ -29,6 +29,7 @@ from chimerax.map import MapArg, MapsArg, Volume
 from ..cryomap.errors import InputError, OutsideError
 from ..cryomap.metrics.results import Assessment
 from ..runtime.background import should_block
+from ..scene.engine_text import user_error
 from .task import MapccTask
 
 METRICS = ("all", "cc", "fsc", "qscore", "classes", "cubes")
@@ -151,7 +152,7 @@ def _task(
         given += [getattr(structure, "filename", None) for structure in to.atoms.unique_structures]
         require_outputs(filter(None, (wishes.save_table, wishes.save_json)), given)
     except InputError as error:
-        raise UserError(f"mapcc: {error}") from None
+        raise user_error("mapcc", error) from None
     first = volumes[0]
     frame = first.scene_position
     model, residues = (None, None) if target else atomic_model(to.atoms, frame)
@@ -253,7 +254,7 @@ def _save(session: Session, report: Assessment, table: str | None, as_json: str 
             try:
                 write_text(text(), path)
             except InputError as error:
-                raise UserError(f"mapcc: {error}") from None
+                raise user_error("mapcc", error) from None
             session.logger.info(f"mapcc: wrote {path}")
 
 

@@ -10,6 +10,7 @@ from chimerax.atomic import Residue, Residues
 from chimerax.map import Volume
 
 from ..cryomap.metrics.results import Assessment
+from ..scene.engine_text import with_signs
 from ..scene.residue_values import residue_spec
 from ..scene.volumes import short_name
 from .rows import Row, groups
@@ -49,7 +50,7 @@ def report_table(
     notes = list(report.notes)
     if attributes:
         notes.append(f"residue attributes {' and '.join(attributes)}: from {volumes[-1]}")
-    notes = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    notes = "".join(f"<li>{escape(with_signs(note))}</li>" for note in notes)
     return "\n".join(lines) + (f"<ul>{notes}</ul>" if notes else "")
 
 

@@ -10,6 +10,7 @@ from chimerax.core.session import Session
 from ..cryomap.errors import Cancelled, InputError
 from ..cryomap.metrics.results import Assessment
 from ..runtime.background import BackgroundTask
+from ..scene.engine_text import user_error
 
 
 class MapccTask(BackgroundTask):
@@ -43,7 +44,7 @@ class MapccTask(BackgroundTask):
         try:
             yield self._assess(self._step)
         except InputError as error:
-            raise UserError(f"mapcc: {error}") from None
+            raise user_error("mapcc", error) from None
         except MemoryError:
             raise UserError("mapcc: memory ran out; leave out cubes, or crop the maps") from None
         except Cancelled:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chimerax.core.errors import UserError
 from chimerax.core.session import Session
+from packaging.requirements import Requirement
 
 from . import engine_python
 from .background import BackgroundTask
@@ -69,6 +70,29 @@ def use_private(session: Session) -> None:
     _remember(session, "")
 
 
+def remove_private(session: Session) -> str:
+    """Remove the private environment, half-made or broken as it may be; a Python that was chosen stays.
+
+    Returns:
+        One line on what was removed.
+
+    Raises:
+        UserError: there is none, or some of it can't be removed.
+    """
+    folder = engine_python.private_folder()
+    if not folder.is_dir():
+        raise UserError(f"enhance uninstall: there is no private environment in {folder}")
+    size = sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise UserError(f"enhance uninstall: {error}; close what uses it, and try again") from None
+    with contextlib.suppress(OSError):  # there is something else in it
+        folder.parent.rmdir()
+    engine_python.triggers.activate_trigger("python chosen", engine_python.settings(session).python)
+    return f"enhance uninstall: removed {size / 1e9:.1f} GB from {folder}"
+
+
 def _remember(session: Session, path: str) -> None:
     chosen = engine_python.settings(session)
     chosen.python = path
@@ -119,14 +143,25 @@ class InstallTask(BackgroundTask):
         try:
             yield from self._call([*pip, *index, NEEDED["torch"]])
         except _NotThereError:
-            general = plan.from_general_index()
-            if general is None or self.stopped:
+            if not plan.has_another_index or self.stopped:
                 raise
+            wanted = self._labelled(plan.build, pip[0])
+            general = plan.from_general_index(has_build=wanted is not None)
             require_room(general)
             text = f"{plan.index} can't be used; instead, from the package index that pip is set up with: {general}"
             yield "log", text
             yield "status", text
-            yield from self._call([*pip, NEEDED["torch"]])
+            yield from self._call([*pip, wanted or NEEDED["torch"]])
+
+    def _labelled(self, build: str, python: str) -> str | None:
+        """What to ask of pip for a build by its name, as in 2.13.0+cpu; None where its index has none so called."""
+        ask = [python, "-m", "pip", "index", "versions", "torch"]
+        text = "\n".join(ChildProcess(ask, environment=clean_environment()).lines())
+        known = re.findall(
+            rf"[\d.]+\+{build}\b", text.partition("Available versions:")[2]
+        )  # the newest comes first
+        needed = Requirement(NEEDED["torch"]).specifier
+        return next((f"torch=={version}" for version in known if needed.contains(version)), None)
 
     def _call(self, command: list[str], may_fail: bool = False) -> Iterator[tuple[str, str]]:
         yield "log", " ".join(command)

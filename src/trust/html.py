@@ -14,6 +14,7 @@ from ..cryomap.trust.input_verdict import InputWarning
 from ..cryomap.trust.judgement import Trust
 from ..cryomap.trust.lost import Region
 from ..mapcc.html import command_link
+from ..scene.engine_text import with_signs
 from ..scene.residue_values import PLAIN_SPEC
 from .markers import go_there, marker_spec
 from .model import TrustModel
@@ -28,7 +29,7 @@ _SHARES = {"lost": "gone", "invented": "not in the input"}
 def warning_text(warning: InputWarning) -> str:
     """What is wrong with an input, in red if the result is worthless, else in orange."""
     color = WARNING_COLORS[warning.is_grave]
-    return f'<p><font color="{color}"><b>{escape(warning.message)}</b></font></p>'
+    return f'<p><font color="{color}"><b>{escape(with_signs(warning.message))}</b></font></p>'
 
 
 def trust_section(result: Volume, given: Volume, trust: Trust | None, group: TrustModel | None) -> str:
@@ -136,7 +137,7 @@ def halves_section(group: TrustModel) -> str:
     places = halves.disagreements
     text = (
         f"<p>FSC, unmasked, falls below 0.143: half maps {before}, enhanced halves {after}."
-        f" <b>{escape(halves.warning)}</b></p>"
+        f" <b>{escape(with_signs(halves.warning))}</b></p>"
     )
     if not places:
         return text + "<p>There is no larger region where the enhanced halves disagree.</p>"

@@ -12,10 +12,12 @@ import zipfile
 from pathlib import Path
 from threading import Thread
 from unittest import mock
+from urllib.parse import unquote
 
 from chimerax.core.commands import run
 from chimerax.map_enhance.runtime import engine_python, install_plan
 from chimerax.map_enhance.runtime import install as engine_install
+from chimerax.map_enhance.runtime.background import BackgroundTask
 from support import PYTHON, leftovers, open_map, use_fake_engine, use_python, user_error
 
 NAMES = ("torch", "numpy", "scipy", "safetensors", "gemmi")
@@ -85,20 +87,23 @@ def test_disk_without_room(session):
         run(session, "enhance install")
 
 
-def make_wheels(folder):
+def make_wheels(folder, more_torch=()):
     """Tiny packages under the names the engine needs, so that the installation itself can be run offline."""
-    sources = {name: "" for name in NAMES}
-    sources["torch"] = (
-        "__version__ = '9.9'\n"
-        "class cuda:\n    is_available = staticmethod(lambda: False)\n"
-        "class backends: pass\n"
-    )
-    for name in NAMES:
-        stem = f"{name}-99.0"
+    for name, version in [*((name, "99.0") for name in NAMES), *(("torch", one) for one in more_torch)]:
+        source = (
+            ""
+            if name != "torch"
+            else (
+                f"__version__ = '{version}'\n"
+                "class cuda:\n    is_available = staticmethod(lambda: False)\n"
+                "class backends: pass\n"
+            )
+        )
+        stem = f"{name}-{version}"
         with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{name}.py", sources[name])
+            wheel.writestr(f"{name}.py", source)
             wheel.writestr(
-                f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 99.0\n"
+                f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
             )
             wheel.writestr(
                 f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -123,7 +128,7 @@ def test_install_and_repair(session):
         variables, place = offline(folder)
         with variables, place:
             task = run(session, "enhance install")
-            assert task.found["torch"] == "9.9"
+            assert task.found["torch"] == "99.0"
             python = engine_python.find_python(session)
             assert python.origin == "private" and python.path.startswith(name)
             mark = json.loads((folder / "private" / "map_enhance.json").read_text())
@@ -139,7 +144,30 @@ def test_install_and_repair(session):
             done = subprocess.run(
                 [python.path, "-c", "import torch; print(torch.__version__)"], capture_output=True
             )
-            assert done.stdout.strip() == b"9.9"
+            assert done.stdout.strip() == b"99.0"
+
+
+def test_uninstall(session):
+    use_python(session, "")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_wheels(folder)
+        variables, place = offline(folder / "new")
+        with variables, place:
+            with user_error("there is no private environment"):
+                run(session, "enhance uninstall")
+            with mock.patch.dict(os.environ, PIP_FIND_LINKS=name):
+                run(session, "enhance install")
+            running = BackgroundTask(session, "enhance #1 a.mrc")
+            with user_error("enhance #1 a.mrc", "isn't over"):
+                run(session, "enhance uninstall")
+            running.done = True
+            run(session, "enhance uninstall")
+            assert not (folder / "new").exists()
+            use_fake_engine()
+            open_map(session)
+            with user_error('type "enhance install"'):
+                run(session, "enhance #1")
 
 
 def test_install_without_network(session):
@@ -157,6 +185,17 @@ def test_install_without_network(session):
 
 def test_falls_back_to_the_index_of_pip(session):
     """PyTorch's own index can't be reached, that of pip can: the Log says what comes from there."""
+    told = fallen_back(session)
+    assert "CUDA build" in told if sys.platform == "linux" else "GB on disk" in told
+
+
+def test_falls_back_to_the_build_it_would_take_otherwise(session):
+    """Where the index has a build for processors under its name, it is not that for CUDA."""
+    assert "CPU build" in fallen_back(session, "98.0+cpu", "1.0+cpu", expected="98.0+cpu")
+
+
+def fallen_back(session, *more_torch, expected="99.0"):
+    """What the Log says of the index of pip, which has torch of these versions besides."""
     from test_window import logged
 
     use_python(session, "")
@@ -164,7 +203,7 @@ def test_falls_back_to_the_index_of_pip(session):
         closed.bind(("127.0.0.1", 0))  # nobody listens there
         own = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         folder = Path(name)
-        make_wheels(folder)
+        make_wheels(folder, more_torch)
         with socketserver.TCPServer(("127.0.0.1", 0), simple_index(folder)) as server:
             Thread(target=server.serve_forever, daemon=True).start()
             variables = {"PIP_INDEX_URL": f"http://127.0.0.1:{server.server_address[1]}/", "PIP_RETRIES": "0"}
@@ -176,9 +215,10 @@ def test_falls_back_to_the_index_of_pip(session):
                 task = run(session, "enhance install build cpu")
             session.logger.remove_log(log)
             server.shutdown()
-        assert task.found["torch"] == "9.9"
+        assert task.found["torch"] == expected
         (told,) = [text for _, text in log.lines if "pip is set up with" in text]
-        assert own in told and "GB on disk" in told
+        assert own in told
+        return told
 
 
 def simple_index(folder):
@@ -186,7 +226,7 @@ def simple_index(folder):
 
     class Index(http.server.SimpleHTTPRequestHandler):
         def do_GET(self):
-            name = self.path.strip("/").split("/")[-1]
+            name = unquote(self.path).strip("/").split("/")[-1]
             file = folder / name
             if file.is_file():
                 body = file.read_bytes()
