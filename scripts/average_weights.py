@@ -4,6 +4,9 @@ Of one run, or of runs that began with the same weights: superem 0.5.0 began its
 (Izmailov et al. 2018, "Averaging weights leads to wider optima"). OUT.toml records the parts, shares and SHA-256 of
 each; `average_weights.py OUT.safetensors --by OUT.toml` makes the same weights again, or says which part is missing
 or another. Keep copies of the parts and their cards for it.
+
+A cryosamu's cross-attention that no embedding ever taught is left out; of a single file, that is all that changes:
+average_weights.py OUT.safetensors 1:IN.safetensors --half
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import torch
 
 from cryomap.errors import InputError
 from cryomap.networks.card import Card
-from cryomap.networks.checkpoint import load_weights, save_weights
+from cryomap.networks.checkpoint import load_weights, save_weights, without_untrained_attention
 from cryomap.replacing import replacing
 from pairs.checksums import digest
 from simulation.checked import checked
@@ -60,7 +63,7 @@ def average(parts: Sequence[Part], folder: Path) -> tuple[torch.nn.Module, Card,
     mean, told, found, first = None, [], [], None
     for part in parts:
         path = folder / part.file
-        network, card = load_weights(None, path)
+        network, card = without_untrained_attention(*load_weights(None, path))
         sha256 = digest(path, "sha256")
         if part.sha256 not in ("", sha256):
             raise InputError(f"{path}: not the weights that were averaged; its SHA-256 is {sha256}")
@@ -73,7 +76,9 @@ def average(parts: Sequence[Part], folder: Path) -> tuple[torch.nn.Module, Card,
         facts = {"version": card.version, "steps": card.training.get("steps"), "sha256": sha256}
         told.append({"share": round(part.share / total, 4), **facts})
     network.load_state_dict(mean)
-    return network, replace(card, training={**card.training, "average of": told}), found
+    if len(parts) > 1:
+        card = replace(card, training={**card.training, "average of": told})
+    return network, card, found
 
 
 def read_record(path: Path) -> tuple[list[Part], bool]:

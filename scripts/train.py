@@ -26,9 +26,11 @@ from lightning_fabric.strategies import DDPStrategy
 from cryomap.enhancement.device import choose_device, choose_precision
 from cryomap.errors import InputError, WriteError
 from cryomap.networks.card import METHODS
-from cryomap.networks.checkpoint import ARCHITECTURES, load_weights
+from cryomap.networks.checkpoint import ARCHITECTURES, load_weights, without_untrained_attention
+from cryomap.networks.cryosamu import CONTEXT
 from cryomap.networks.superem import Discriminator
 from pairs.checksums import digest
+from pairs.embeddings import channels
 from training.checkpoints import load_checkpoint
 from training.feeds import Inputs, loader, make_feed
 from training.interrupt import stop_request
@@ -72,7 +74,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--start-from",
         type=Path,
-        help="a weights file with its card: a new run begins with these weights, of as many channels or fewer",
+        help="a weights file with its card: a new run begins with these weights, of as many channels or fewer, with "
+        "or without cross-attention",
     )
     parser.add_argument(
         "--recipe", help="a TOML file, or the name of one in scripts/recipes (default: the paper's)"
@@ -140,6 +143,7 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
     """Set up, resume, loop, validate, save."""
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    recipe = recipe.for_embeddings(channels(arguments.embeddings) if arguments.embeddings else 0)
     fabric = make_fabric(arguments)
     workers = arguments.workers
     if workers is None:
@@ -229,10 +233,12 @@ def make_state(fabric: Fabric, recipe: Recipe, start_from: Path | None = None) -
     o = recipe.optimise
     network = ARCHITECTURES[recipe.method](**recipe.network)
     if start_from:
-        trained, card = load_weights(recipe.method, start_from)
-        had, has = card.architecture["arguments"], recipe.network
+        trained, card = without_untrained_attention(*load_weights(recipe.method, start_from))
+        had, has = ({"context": CONTEXT, **a} for a in (card.architecture["arguments"], recipe.network))
+        # Beside channels, one of the two may be without cross-attention.
+        may_differ = {"channels"} | ({"context"} if 0 in (had["context"], has["context"]) else set())
         try:
-            if any(had.get(key) != has.get(key) for key in (had.keys() | has.keys()) - {"channels"}):
+            if any(had.get(key) != has.get(key) for key in (had.keys() | has.keys()) - may_differ):
                 raise ValueError("they differ in more than channels")
             widen(network, trained)
         except ValueError as error:

@@ -12,8 +12,29 @@ import torch
 from cryomap.errors import InputError
 
 
+def channels(folder: str | os.PathLike) -> int:
+    """Channels of the embeddings in a folder: of ESM-IF1 512.
+
+    Raises:
+        InputError: there are none, one can't be read, or they differ.
+    """
+    found: dict[int, Path] = {}
+    for path in sorted(Path(folder).glob("*.npy")):
+        try:
+            _, width = np.load(path, mmap_mode="r").shape
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{path}: not an embedding ({error}); run embed_structures.py again") from None
+        found.setdefault(width, path)
+    if len(found) > 1:
+        told = ", ".join(f"{path.name} has {width} channels" for width, path in found.items())
+        raise InputError(f"{folder}: embeddings of different sources ({told}); make all by one")
+    if not found:
+        raise InputError(f"{folder}: no embeddings (NAME.npy) in it; run embed_structures.py")
+    return next(iter(found))
+
+
 class Embeddings:
-    """float32 (800, 512) by name; read when asked for, then kept.
+    """float32 (800, channels) by name; read when asked for, then kept.
 
     Args:
         folder: of NAME.npy.

@@ -156,6 +156,24 @@ class Recipe:
         build(card, "network")
         Tiling(card.tile, card.stride, card.margin, card.blend)
 
+    def for_embeddings(self, channels: int) -> Recipe:
+        """With the cross-attention that embeddings of so many channels need; of 0: with none.
+
+        Raises:
+            InputError: the recipe's network says otherwise, or never takes embeddings.
+        """
+        if self.method != "cryosamu":
+            if channels:
+                raise InputError(f"--embeddings: {self.method} takes none; leave them out")
+            return self
+        said = self.network.get("context", channels)
+        if said != channels:
+            given = f"the embeddings have {channels} channels" if channels else "no --embeddings are given"
+            raise InputError(
+                f"the recipe's network has context = {said}, but {given}: write context = {channels}, or leave it out"
+            )
+        return replace(self, network={**self.network, "context": channels})
+
     def card(self, version: str, training: dict[str, Any], results: dict[str, Any]) -> Card:
         """The card of weights made by this recipe."""
         run = {"tile": self.cube, "margin": 0, "stride": self.cube // 2, **self.run}

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from average_weights import main
 from cryomap.networks.card import Card
 from cryomap.networks.checkpoint import load_weights, save_weights
+from cryomap.networks.cryosamu import CryoSAMU
 from cryomap.networks.superem import Generator
 from pairs.checksums import digest
 
@@ -63,3 +64,22 @@ def test_unlike_networks_and_shares_of_nothing_are_refused(tmp_path, capsys):
     assert main([str(tmp_path / "mean.safetensors"), f"0:{one}", f"1:{one}"]) == 2
     assert "share" in capsys.readouterr().err
     assert not (tmp_path / "mean.safetensors").exists()
+
+
+def test_what_no_embedding_taught_is_left_out(tmp_path):
+    """Files of an older trainer hold a cross-attention at its initialisation; one file alone stays as it is else."""
+    small = {"base": 8, "groups": 0, "attention_pool": [0, 0, 0]}
+    files = []
+    for name, arguments in (("old", small), ("new", {**small, "context": 0})):
+        card = replace(CARD, method="cryosamu", architecture={"name": "cryosamu", "arguments": arguments})
+        files.append(tmp_path / f"{name}.safetensors")
+        save_weights(CryoSAMU(**arguments).half(), replace(card, training={"steps": 7}), files[-1])
+    bare, mean = tmp_path / "bare.safetensors", tmp_path / "mean.safetensors"
+    assert main([str(bare), f"1:{files[0]}", "--half"]) == 0
+    before, after = load_file(files[0]), load_file(bare)
+    left_out = {"cross.norm", "cross.attention", "cross.attention.out_proj"}
+    assert {name.rpartition(".")[0] for name in before.keys() - after.keys()} == left_out
+    assert all(torch.equal(after[name], before[name]) for name in after)
+    assert load_weights(None, bare)[1].training == {"steps": 7}
+    assert main([str(mean), f"0.5:{files[0]}", f"0.5:{files[1]}"]) == 0
+    assert load_file(mean).keys() == after.keys()

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from cryomap.enhancement.methods import load_method
 from cryomap.errors import InputError
-from cryomap.networks.card import METHODS, Card, read_card
-from cryomap.networks.checkpoint import load_weights, save_weights, update_card
+from cryomap.networks.card import BUNDLED, METHODS, Card, read_card
+from cryomap.networks.checkpoint import load_weights, save_weights, update_card, without_untrained_attention
+from cryomap.networks.cryosamu import CryoSAMU
 from cryomap.networks.superem import Generator
 
 SMALL = {"channels": 4, "blocks": 2, "norm": "none"}
@@ -142,6 +144,45 @@ def test_another_network_s_state_dict_is_refused(tmp_path):
 def test_bundled_weights_load_and_their_card_tells_the_training(method):
     card = load_weights(method)[1]
     assert card.method == method and card.training["steps"] > 0 and card.training["revision"] and card.notes
+
+
+def of_before(weights, folder):
+    """The same weights as older trainers saved them: with a cross-attention nothing taught, unsaid in the card."""
+    network, card = load_weights("cryosamu", weights)
+    arguments = {key: value for key, value in card.architecture["arguments"].items() if key != "context"}
+    old = CryoSAMU(**arguments)
+    old.load_state_dict({**old.state_dict(), **network.state_dict()})
+    card = replace(card, architecture={"name": "cryosamu", "arguments": arguments})
+    save_weights(old.half(), card, folder / "old.safetensors")
+    return folder / "old.safetensors"
+
+
+def test_the_bundled_cryosamu_has_no_layer_that_was_never_trained():
+    network, card = load_weights("cryosamu")
+    stored = load_file(BUNDLED / "cryosamu.safetensors").keys()
+    assert card.architecture["arguments"]["context"] == 0 and stored == network.state_dict().keys()
+    assert not [name for name in stored if name.startswith(("cross.attention", "cross.norm"))]
+
+
+def test_files_of_before_with_an_untrained_cross_attention_give_the_same(tmp_path):
+    old = load_weights("cryosamu", of_before(BUNDLED / "cryosamu.safetensors", tmp_path))
+    new, bare = load_weights("cryosamu"), without_untrained_attention(*old)
+    x = torch.rand(1, 1, 32, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(old[0](x), new[0](x)) and torch.equal(bare[0](x), new[0](x))
+    assert "context" not in old[1].architecture["arguments"] and bare[1] == new[1]
+    assert bare[0].state_dict().keys() == new[0].state_dict().keys() < old[0].state_dict().keys()
+
+
+def test_a_cross_attention_that_was_trained_stays():
+    network = CryoSAMU(base=8, groups=4, context=16)
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
+    network(torch.rand(1, 1, 16, 16, 16), torch.rand(1, 5, 16)).square().sum().backward()
+    arguments = {"base": 8, "groups": 4, "context": 16}
+    card = replace(CARD, method="cryosamu", architecture={"name": "cryosamu", "arguments": arguments})
+    assert without_untrained_attention(network, card)[1].architecture["arguments"]["context"] == 0
+    optimiser.step()
+    assert without_untrained_attention(network, card) == (network, card)
 
 
 BEYOND = {

@@ -10,12 +10,14 @@ import gemmi
 import numpy as np
 import pytest
 import torch
-from training_runs import TINY, make, run, words
+from training_runs import TINY, make, words
 
 import embed_structures
 import train as script
 from cryomap.atoms import read_model
 from cryomap.errors import InputError
+from cryomap.networks.checkpoint import load_weights
+from cryomap.networks.cryosamu import CryoSAMU
 from pairs.embedding import (
     backbones,
     fixed_length,
@@ -26,6 +28,7 @@ from pairs.embedding import (
     structural_embedding,
 )
 from simulation.packs import pack, read_folder, unpack
+from training.widen import widen
 
 
 def helix_pdb(chain: str, length: int, origin: float = 0.0, name: str = "ALA") -> list[str]:
@@ -255,8 +258,8 @@ def test_a_pack_gives_the_backbones_of_its_files(tmp_path):
             assert np.abs(mine + model.positions.mean(axis=0) - chain).max() < 0.02
 
 
-def test_packed_structures_are_embedded_and_trained_with(tmp_path, monkeypatch):
-    """With an encoder that gives random numbers: the cross-attention moves, as it doesn't without embeddings."""
+def test_packed_structures_are_embedded_and_trained_with(tmp_path, monkeypatch, capsys):
+    """With an encoder that gives random numbers: the cross-attention learns, and is told in the card."""
     rng = np.random.default_rng(0)
     monkeypatch.setattr(
         "pairs.esm_if1.Encoder",
@@ -273,10 +276,41 @@ def test_packed_structures_are_embedded_and_trained_with(tmp_path, monkeypatch):
     (made / "samu.toml").write_text(samu)
     line = words(made, "with", recipe="samu.toml", method="cryosamu")
     assert script.main([*line, "--embeddings", str(out), "--steps", "2"]) == 0
-    run(made, "without", 2, recipe="samu.toml", method="cryosamu")
-    moments = [
-        torch.load(made / name / "last.ckpt", weights_only=True)["optimiser"]["state"]
-        for name in ("with", "without")
-    ]
-    assert len(moments[0]) > len(moments[1])  # parameters that had a gradient
-    assert script.main([*line, "--embeddings", str(tmp_path / "models"), "--steps", "2"]) == 2
+    network, card = load_weights("cryosamu", made / "with" / "cryosamu.safetensors")
+    assert card.architecture["arguments"]["context"] == 512 and not network.cross.is_untrained()
+    for folder, says in (
+        (tmp_path / "models", "no embeddings"),
+        (mixed(out, tmp_path), "a.npy has 128 channels"),
+    ):
+        assert script.main([*line, "--embeddings", str(folder), "--steps", "2"]) == 2
+        assert says in capsys.readouterr().err
+    (made / "samu.toml").write_text(samu.replace("base = 8", "base = 8, context = 0"))
+    assert script.main([*line, "--embeddings", str(out), "--steps", "2"]) == 2
+    assert "context = 0, but the embeddings have 512 channels" in capsys.readouterr().err
+
+
+def mixed(embeddings, folder):
+    """A folder with embeddings of two sources."""
+    (folder / "mixed").mkdir()
+    for path in embeddings.glob("*.npy"):
+        (folder / "mixed" / path.name).write_bytes(path.read_bytes())
+    np.save(folder / "mixed" / "a.npy", np.zeros((800, 128), np.float32))
+    return folder / "mixed"
+
+
+def test_cross_attention_comes_and_goes_when_a_run_starts_from_weights(tmp_path):
+    """It comes saying nothing, so that the first step's loss is that of the network without it."""
+    bare = CryoSAMU(base=8, groups=4, context=0)
+    aware = CryoSAMU(base=8, groups=4, context=16)
+    widen(aware, bare)
+    x, embedding = torch.rand(1, 1, 16, 16, 16), torch.randn(1, 20, 16)
+    for network in (bare, aware):
+        network.eval()
+    with torch.no_grad():
+        assert torch.equal(aware(x, embedding), bare(x))
+    aware(x, embedding).square().sum().backward()
+    assert aware.cross.attention.out_proj.weight.grad.abs().max() > 0
+    other = CryoSAMU(base=8, groups=4, context=0).eval()
+    widen(other, aware)
+    with torch.no_grad():
+        assert torch.equal(other(x), aware(x))

@@ -83,9 +83,24 @@ def test_unet_runs_with_and_without_an_embedding():
     assert not torch.allclose(bypassed, informed) and not torch.allclose(informed, other)
 
 
-def test_every_parameter_of_the_unet_learns():
-    network = CryoSAMU(base=8, groups=4)
-    network(torch.rand(1, 1, 16, 16, 16), torch.randn(1, 5, 512)).square().sum().backward()
+def test_a_unet_without_context_is_the_bypassed_one_without_its_cross_attention():
+    aware, bare = CryoSAMU(base=8, groups=4).eval(), CryoSAMU(base=8, groups=4, context=0).eval()
+    state = aware.state_dict()
+    bare.load_state_dict({name: state[name] for name in bare.state_dict()})
+    # Layer norm; queries of 32 from 32, keys and values of 32 from 512, a projection, four biases.
+    assert parameters(aware) - parameters(bare) == 2 * 32 + 2 * 32 * 32 + 2 * 512 * 32 + 4 * 32
+    x = torch.rand(2, 1, 16, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(bare(x), aware(x))
+    with pytest.raises(ValueError, match="no cross-attention"):
+        bare(x, torch.randn(2, 20, 512))
+
+
+@pytest.mark.parametrize("context", [512, 128, 0])
+def test_every_parameter_of_the_unet_learns(context):
+    network = CryoSAMU(base=8, groups=4, context=context)
+    embedding = (torch.randn(1, 5, context),) if context else ()
+    network(torch.rand(1, 1, 16, 16, 16), *embedding).square().sum().backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
 
 

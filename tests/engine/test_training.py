@@ -9,10 +9,11 @@ from training_runs import TINY, make, run, words
 import train as script
 from cryomap.density import DensityMap, write_map
 from cryomap.grid import Grid
-from cryomap.networks.checkpoint import load_weights
+from cryomap.networks.checkpoint import load_weights, save_weights
 from cryomap.networks.cryosamu import CryoSAMU
 from cryomap.networks.superem import Generator
 from training import loop
+from training.recipe import read_recipe
 from training.validation import Validated, side_by_side, validate
 from training.widen import widen
 
@@ -64,6 +65,13 @@ def test_maps_of_any_size_can_be_validated_on_by_a_folded_unet():
     assert -1 <= scores.box <= 1
 
 
+@pytest.fixture
+def in_float32(monkeypatch):
+    """Some CPUs validate in bfloat16."""
+    monkeypatch.setattr("training.validation.choose_precision", lambda device: torch.float32)
+
+
+@pytest.mark.usefixtures("in_float32")
 def test_a_network_with_norms_is_validated_on_the_cubes_that_it_runs_on():
     """Instance norm sees all of a cube: on 25^3 cubes side by side, the result is put together from theirs."""
     torch.manual_seed(1)
@@ -78,6 +86,7 @@ def test_a_network_with_norms_is_validated_on_the_cubes_that_it_runs_on():
     assert float((whole - target).square().mean()) > 1e-8
 
 
+@pytest.mark.usefixtures("in_float32")
 def test_what_is_not_known_does_not_count_in_validation():
     network = Generator(channels=4, blocks=1, norm="none", dropout=0.0).eval()
     volume = torch.rand(16, 16, 16)
@@ -166,4 +175,15 @@ def test_cryosamu_trains(made):
     )
     (made / "samu.toml").write_text(samu)
     weights = run(made, "samu", 1, recipe="samu.toml", method="cryosamu")
-    assert "cross.attention.q_proj_weight" in weights
+    assert "cross.feed_forward.1.weight" in weights and "cross.attention.q_proj_weight" not in weights
+    card = load_weights(None, made / "samu" / "cryosamu.safetensors")[1]
+    assert card.architecture["arguments"]["context"] == 0
+    # A file of an older trainer, with a cross-attention that nothing taught, can be begun with.
+    network = CryoSAMU(base=8, groups=4, dropout=0.1)
+    old = read_recipe(made / "samu.toml").card("old", {}, {})
+    save_weights(network, old, made / "old.safetensors")
+    line = words(made, "on", recipe="samu.toml", method="cryosamu")
+    assert script.main([*line, "--start-from", str(made / "old.safetensors"), "--minutes", "0"]) == 0
+    begun = load_file(made / "on" / "cryosamu.safetensors")
+    assert begun.keys() == weights.keys()
+    assert max(float((begun[name] - network.state_dict()[name]).abs().max()) for name in begun) < 0.01

@@ -89,14 +89,18 @@ class CrossAttention(nn.Module):
 
     Args:
         channels: channels of the volume.
-        context: channels of the embedding.
+        context: channels of the embedding; 0: the feed-forward alone.
         heads: number of heads.
     """
 
     def __init__(self, channels: int, context: int = 512, heads: int = 4):
         super().__init__()
-        self.norm = nn.LayerNorm(channels)
-        self.attention = nn.MultiheadAttention(channels, heads, kdim=context, vdim=context, batch_first=True)
+        self.attention = None
+        if context:
+            self.norm = nn.LayerNorm(channels)
+            self.attention = nn.MultiheadAttention(
+                channels, heads, kdim=context, vdim=context, batch_first=True
+            )
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(channels),
             nn.Linear(channels, 4 * channels),
@@ -105,9 +109,22 @@ class CrossAttention(nn.Module):
         )
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """(n, channels, z, y, x) and, or None, (n, residues, context) to (n, channels, z, y, x)."""
+        """(n, channels, z, y, x) and, or None, (n, residues, context) to (n, channels, z, y, x).
+
+        Raises:
+            ValueError: an embedding where there is no attention to it.
+        """
         tokens = voxels_to_tokens(x)
         if embedding is not None:
+            if self.attention is None:
+                raise ValueError("an embedding, but the network has no cross-attention (context 0)")
             attended, _ = self.attention(self.norm(tokens), embedding, embedding, need_weights=False)
             tokens = tokens + attended
         return tokens_to_voxels(tokens + self.feed_forward(tokens), x)
+
+    def is_untrained(self) -> bool:
+        """Whether there is an attention that no embedding ever moved: its biases begin at 0, and move at once."""
+        if self.attention is None:
+            return False
+        biases = (self.norm.bias, self.attention.in_proj_bias, self.attention.out_proj.bias)
+        return not any(bool(bias.any()) for bias in biases)

@@ -108,6 +108,21 @@ def build(card: Card, source: str = "model card") -> nn.Module:
         raise InputError(f"{source}: architecture {name!r} can't be built ({_reason(error)})") from None
 
 
+def without_untrained_attention(network: nn.Module, card: Card) -> tuple[nn.Module, Card]:
+    """A network, in eval mode, and its card without a cross-attention that no embedding ever taught.
+
+    Others come back as they are. What the network makes of maps is the same: they have no embedding, and without
+    one the cross-attention is bypassed.
+    """
+    if not isinstance(network, CryoSAMU) or not network.cross.is_untrained():
+        return network, card
+    arguments = {**card.architecture.get("arguments", {}), "context": 0}
+    card = replace(card, architecture={**card.architecture, "arguments": arguments})
+    bare, state = build(card), network.state_dict()
+    bare.load_state_dict({name: state[name] for name in bare.state_dict()})
+    return bare.eval(), card
+
+
 def save_weights(network: nn.Module, card: Card, path: str | os.PathLike) -> None:
     """Write `path` (.safetensors) and its card beside; each whole or not at all.
 

@@ -18,6 +18,7 @@ from .space_to_depth import CHANNELS, to_depth, to_space
 
 LEVELS = 4
 ENCODER_BLOCKS = 2
+CONTEXT = 512  # channels of ESM-IF1's embeddings, which the paper takes
 
 
 class ResidualBlock(nn.Module):
@@ -72,7 +73,7 @@ class CryoSAMU(nn.Module):
         heads: attention heads.
         attention_pool: for each of the first three levels, the edge of the cubes of voxels that attention
             sees as one (1: the paper), or 0 for no attention there.
-        context: channels of the structural embedding (ESM-IF1: 512).
+        context: channels of the structural embedding; 0: the network takes none and has no cross-attention.
         space_to_depth: the whole U-Net works on a lattice so many times coarser, each of whose points holds the
             voxels about it as channels (the paper: 1).
     """
@@ -85,7 +86,7 @@ class CryoSAMU(nn.Module):
         dropout: float = 0.2,
         heads: int = 4,
         attention_pool: Sequence[int] = (1, 1, 1),
-        context: int = 512,
+        context: int = CONTEXT,
         space_to_depth: int = 1,
     ):
         super().__init__()
