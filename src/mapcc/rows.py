@@ -68,6 +68,10 @@ _CORRELATIONS = (
     ("cc_box", "CC box"),
 )
 _REGIONS = (("rscc_main_chain", "main chain and CB"), ("rscc_side_chain", "side chains beyond CB"))
+_SHARES = (
+    ("unmodelled", "far from every atom"),
+    ("major_conformation", "the better occupied of alternate conformations"),
+)
 _RESOLUTIONS = (
     ("d_fsc_model_05", "map–model FSC = 0.5"),
     ("d_fsc_model_0143", "map–model FSC = 0.143"),
@@ -96,6 +100,7 @@ def groups(report: Assessment) -> list[Group]:
         Group("Q-score by class (number of atoms)", list(_classes(report, "q"))),
         Group("RSCC by class, mean over residues (their number)", list(_classes(report, "rscc"))),
         Group("Q-score of ligands, lipids, glycans, ions", list(_ligands(report))),
+        Group("Shares of the density", _figures(report, _SHARES)),
         Group("Correlation in 25 Å cubes", list(_cubes(report))),
     ]
     return [group for group in found if group.rows]
