@@ -10,11 +10,13 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
+import torch
 from conftest import blobs
 
 from cryomap.cli import main as cli
 from cryomap.density import DensityMap, read_map, write_map
 from cryomap.enhancement import trusted
+from cryomap.enhancement.device import choose_precision
 from cryomap.grid import Grid
 
 SOURCE = Path(cli.__file__).resolve().parents[2]
@@ -143,7 +145,9 @@ def test_permuted_axes_and_shifted_nstart_make_no_difference(tmp_path, map_file,
         out = tmp_path / "out.mrc"
         assert run("enhance", source, "-o", out, "--weights", sharpener_weights) == 0
         results.append(read_map(out))
-    np.testing.assert_allclose(results[0].values, results[1].values, atol=1e-6)  # ORIGIN is float32
+    # ORIGIN is float32; bfloat16 makes more of its last bit.
+    tolerance = 1e-6 if choose_precision(torch.device("cpu")) == torch.float32 else 2e-3
+    np.testing.assert_allclose(results[0].values, results[1].values, atol=tolerance)
     assert results[0].grid == results[1].grid
     corner = results[1].grid.to_indices(
         placed.origin
