@@ -187,6 +187,12 @@ def resample(density: DensityMap, grid: Grid, order: int = 1) -> DensityMap:
     return DensityMap(values, grid, density.name)
 
 
+def values_at(density: DensityMap, points: np.ndarray) -> np.ndarray:
+    """The density at points x, y, z in A (n, 3), trilinear; 0 outside the box. float64 (n,)."""
+    indices = density.grid.to_indices(points)[:, ::-1]
+    return ndimage.map_coordinates(density.values, indices.T, np.float64, order=1)
+
+
 SLAB = 64  # sections; a spline needs its input in float64, so a large map is done in parts
 SPLINE_REACH = 24  # voxels; a cubic spline's coefficients feel a neighbour at this distance by 1e-14
 

@@ -97,6 +97,7 @@ class Options:
     mask: str | None = _option(None, "map; enhance only where it is above 0", is_file=True, in_chimerax=False)
     keep_lost: bool = _option(False, "blend the input into density that the network lost")
     samples: int = _option(1, "orientations; of more than one, mean and deviation", bounds=(1, 24))
+    confidence: bool = _option(False, "also make a map of the probability that an atom lies within 1.5 A")
     model: str | None = _option(
         None, "PDB or mmCIF of the map: names what was lost", is_file=True, in_chimerax=False
     )
@@ -243,6 +244,7 @@ class Result:
         report: what was done.
         output: file of the result (z, y, x), on the report's output grid.
         deviation: file of the standard deviation of samples, on the same grid.
+        confidence: file of the probability of an atom, on the same grid.
         support: file of the local correlation with the input, on the input's grid.
         regions: file of what was lost or invented: int32 (n, 4), the region's number in the report's list, from 1,
             negative for an invented one, and z, y, x on the input's grid.
@@ -252,6 +254,7 @@ class Result:
     report: Report
     output: str
     deviation: str | None = None
+    confidence: str | None = None
     support: str | None = None
     regions: str | None = None
 

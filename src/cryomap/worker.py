@@ -155,8 +155,9 @@ def _enhance(
         warn=lambda warning: emit(Warned(index, warning)),
     )
     arrays = {"output": done.result.values}
-    if done.deviation is not None:
-        arrays["deviation"] = done.deviation.values
+    for name in ("deviation", "confidence"):
+        if (density := getattr(done, name)) is not None:
+            arrays[name] = density.values
     if (trust := done.report.trust) is not None:
         arrays["regions"] = trust.region_voxels()
         if job.support and trust.support is not None:

@@ -61,7 +61,8 @@ def enhance(
         preserve: atoms about which, or a map inside whose contour, the input stays.
         model_id: number of the result; of the group of results if there are several.
         hide_input: whether to hide the maps.
-        color_by: color the result's surface by "support", or enhanced half maps by their "agreement".
+        color_by: color the result's surface by "support" or "confidence", or enhanced half maps by their
+            "agreement".
         block: wait for the result; by default in scripts and where there's no window.
         return_json: wrap the result for REST.
         **options: those of the engine, see `cryomap.job.Options`; the level is by default the one each map is shown at.
@@ -72,6 +73,8 @@ def enhance(
     from .job import EnhanceJob
     from .job_files import Wanted
 
+    if color_by == "confidence":
+        options["confidence"] = True
     if not volumes:
         raise UserError("enhance: no maps given; open a map first, or see its number in the Models panel")
     try:
@@ -201,7 +204,7 @@ def _enhance_description() -> CmdDesc:
         ("preserve", ObjectsArg),
         ("model_id", ModelIdArg),
         ("hide_input", BoolArg),
-        ("color_by", EnumOf(("support", "agreement"))),
+        ("color_by", EnumOf(("support", "confidence", "agreement"))),
         ("block", BoolArg),
     ]
     engine = [(option.name, _annotation(option)) for option in OPTIONS if option.in_chimerax]

@@ -51,11 +51,13 @@ class Answer:
         report: of the engine; its trust has the voxels of the regions, and the support if it was wanted.
         values: float32 (z, y, x) on the report's output grid.
         deviation: of several samples, on the same grid.
+        confidence: the probability of an atom, on the same grid, if it was wanted.
     """
 
     report: Report
     values: np.ndarray
     deviation: np.ndarray | None = None
+    confidence: np.ndarray | None = None
 
 
 def write_files(folder: str, maps: Sequence[Volume], wanted: Wanted) -> tuple[Path, list[tuple[str, ...]]]:
@@ -162,8 +164,8 @@ def read_answer(result: Result, names: tuple[str, ...]) -> Answer:
         support = result.support and DensityMap(take(result.support), report.input_grid)
         trust = replace(report.trust.with_voxels(take(result.regions)), support=support)
         report = replace(report, trust=with_names(trust, names))
-    deviation = result.deviation and take(result.deviation)
-    return Answer(report, take(result.output), deviation)
+    more = (path and take(path) for path in (result.deviation, result.confidence))
+    return Answer(report, take(result.output), *more)
 
 
 def take(path: str) -> np.ndarray:

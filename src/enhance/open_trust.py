@@ -13,7 +13,10 @@ from chimerax.map import Volume
 from ..cryomap.grid import Grid
 from ..cryomap.trust.halves import Disagreement, HalvesComparison
 from ..cryomap.trust.lost import Region
-from ..scene.nearest_residue import describe, nearest_residues
+from ..scene.models import full_region
+from ..scene.nearest_residue import atoms_in, describe, nearest_residues
+from ..scene.residue_values import register_attributes, set_values
+from ..scene.volumes import region_grid
 from ..trust.color import color_by
 from ..trust.markers import add_markers
 from ..trust.model import TrustModel
@@ -49,7 +52,8 @@ def open_trust(
     report, trust = answer.report, answer.report.trust
     grid, support = report.input_grid, trust and trust.support
     regions = trust.lost + trust.invented if trust else ()
-    if not regions and support is None and answer.deviation is None and halves is None:
+    maps = answer.deviation, answer.confidence, support
+    if not regions and all(found is None for found in maps) and halves is None:
         return None
     if trust is not None:
         lost, invented = (_named(session, result, grid, r) for r in (trust.lost, trust.invented))
@@ -68,15 +72,31 @@ def open_trust(
     if answer.deviation is not None:
         name = f"standard deviation of {wanted.options.samples}"
         group.add_map(name, answer.deviation, report.output_grid)
-    chosen = None
+    shown = {}
+    if answer.confidence is not None:
+        shown["confidence"] = group.add_map("confidence", answer.confidence, report.output_grid, DISAGREEMENT)
+        _tell_residues(shown["confidence"])
     if support is not None:
-        chosen = group.add_map("support", support.values, grid, DISAGREEMENT)
+        shown["support"] = group.add_map("support", support.values, grid, DISAGREEMENT)
     if halves is not None:
-        agreement = _add_halves(group, halves)
-        chosen = agreement if wanted.color_by == "agreement" else chosen
-    if chosen is not None:
-        color_by(session, result, chosen)
+        shown["agreement"] = _add_halves(group, halves)
+    if wanted.color_by in shown:
+        color_by(session, result, shown[wanted.color_by])
     return group
+
+
+def _tell_residues(confidence: Volume) -> None:
+    """Give the residues of the open models in the map of confidence the mean at their atoms as an attribute."""
+    region = full_region(confidence)
+    atoms = atoms_in(confidence, region_grid(confidence, region))
+    atoms = atoms[atoms.element_numbers != 1]
+    if not len(atoms):
+        return
+    residues = atoms.unique_residues
+    owners = residues.indices(atoms.residues)
+    sums = np.bincount(owners, confidence.interpolated_values(atoms.scene_coords), len(residues))
+    register_attributes(confidence.session)
+    set_values(residues, "confidence", sums / np.bincount(owners, minlength=len(residues)))
 
 
 def _add_halves(group: TrustModel, halves: Halves) -> Volume:

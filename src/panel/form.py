@@ -15,6 +15,7 @@ from ..enhance.results import newest_input
 from .fitting import Line, ModelMenu
 
 AUTOMATIC = "automatic"  # the method
+NO_COLOR = "nothing"
 
 
 def advice(resolution: float | None) -> str:
@@ -79,9 +80,12 @@ class EnhanceForm(QWidget):
         row = EntriesRow(area, True, "Hide the input", "   ", False, "Fill lost density")
         self.hide_input, self.keep_lost = row.values
         row.frame.setToolTip("Lost density is listed either way; it can be filled from the input")
-        row = EntriesRow(area, False, "Color by support", "   Calculate on", DEVICES)
-        self.color_by_support, self.device = row.values
-        row.frame.setToolTip("Support: how well the result agrees with the input, place by place")
+        row = EntriesRow(area, "Color by", (NO_COLOR, "support", "confidence"), "   Calculate on", DEVICES)
+        self.color_by, self.device = row.values
+        row.frame.setToolTip(
+            "Support: how well the result agrees with the input, place by place; "
+            "confidence: how probable an atom is there"
+        )
         row = EntriesRow(area, "Contour level", 0.0, "  Voxel size", 0.0, "Å")
         self.level, self.grid_spacing = row.values
         row.frame.setToolTip(
@@ -128,12 +132,12 @@ class EnhanceForm(QWidget):
             parts.append(f"mask {self.mask_menu.value.atomspec}")
         if not self.hide_input.value:
             parts.append("hideInput false")
-        if self.color_by_support.value:
-            parts.append("colorBy support")
+        if self.color_by.value != NO_COLOR:
+            parts.append(f"colorBy {self.color_by.value}")
         return " ".join(parts)
 
     def _kept(self) -> list[str]:
-        names = (*(option.name for option in OPTIONS), "hide_input", "color_by_support")
+        names = (*(option.name for option in OPTIONS), "hide_input", "color_by")
         return [name for name in names if name in vars(self)]
 
     def snapshot(self) -> dict:

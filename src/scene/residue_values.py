@@ -1,4 +1,4 @@
-"""The residue attributes `rscc` and `qscore`, coloring by them, and how commands name residues."""
+"""Residue attributes (RSCC, Q-score, confidence), coloring by them, and how commands name residues."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chimerax.core.commands import run
 from chimerax.core.session import Session
 
 PLAIN_SPEC = re.compile(r"#[\d.]+/\w*:-?\d+\w?", re.ASCII)  # of one residue, whose chain has a harmless name
-ATTRIBUTES = {"rscc": "real-space correlation", "qscore": "Q-score"}
+ATTRIBUTES = ("rscc", "qscore", "confidence")
 
 
 def register_attributes(session: Session) -> None:

@@ -63,8 +63,10 @@ def trust_section(result: Volume, given: Volume, trust: Trust | None, group: Tru
     molecules = "" if trust.molecules is None else molecules_section(trust.molecules)
     if group is None or not lost + invented:
         return f"<p>{sentence}.</p>{molecules}"
-    titles = ("", "Center (&Aring;)", "&Aring;<sup>3</sup>", "Peak", "Share", "Nearest")
+    titles = ("", "Center (&Aring;)", "&Aring;<sup>3</sup>", "Peak", "Share", "Nearest", "Confidence")
     rows = _rows(group, "lost", trust.lost) + _rows(group, "invented", trust.invented)
+    if all(region.confidence is None for region in trust.lost + trust.invented):
+        titles, rows = titles[:-1], [row[:-1] for row in rows]
     return f"<p>{sentence}.</p>{_table(titles, rows)}{molecules}"
 
 
@@ -122,11 +124,12 @@ def _rows(group: TrustModel, kind: str, regions: Sequence[Region]) -> list[list[
             f"{region.peak_sigma:.1f} &sigma;",
             f"{100 * region.share:.0f} % {_SHARES[kind]}",
             _nearest(region),
+            "" if region.confidence is None else f"{region.confidence:.2f}",
         ]
         for number, region in enumerate(regions[:MOST_ROWS], 1)
     ]
     if len(regions) > MOST_ROWS:
-        rows.append([f"and {len(regions) - MOST_ROWS} more {kind}, smaller or weaker", *[""] * 5])
+        rows.append([f"and {len(regions) - MOST_ROWS} more {kind}, smaller or weaker", *[""] * 6])
     return rows
 
 

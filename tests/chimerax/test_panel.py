@@ -45,11 +45,12 @@ def test_options_become_the_command(session):
         write(form.grid_spacing.widget, "1.1")
         write(form.weights.widget, "/some where/w.safetensors")
         write(form.samples.widget, "3")
-        for box in (form.hide_input, form.keep_lost, form.color_by_support):
+        choose(form.color_by.widget, "confidence")
+        for box in (form.hide_input, form.keep_lost):
             click(box.widget, 8, box.widget.height() / 2)
         assert form.command() == (
             'enhance #2 method cryosamu level 0.25 weights "/some where/w.safetensors" device cpu'
-            " gridSpacing 1.1 keepLost true samples 3 mask #1 hideInput false colorBy support"
+            " gridSpacing 1.1 keepLost true samples 3 mask #1 hideInput false colorBy confidence"
         )
 
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from cryomap.enhancement import device as device_module
 from cryomap.enhancement.device import Predictor, choose_device, choose_precision, describe
 from cryomap.errors import InputError
 

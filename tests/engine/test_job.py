@@ -131,7 +131,7 @@ def test_a_report_keeps_the_keys_that_people_read():
         "support", "resolution", "noise", "threshold_sigma",
         "lost", "invented", "restored", "molecules", "seconds",
     ]  # fmt: skip
-    region = {"center", "volume", "peak_sigma", "share", "nearest", "kind", "distance"}
+    region = {"center", "volume", "peak_sigma", "share", "nearest", "kind", "distance", "confidence"}
     assert set(content["trust"]["lost"][0]) == region
     assert from_plain(Report, content, "report") == REPORT
 

@@ -91,7 +91,7 @@ def test_a_file_with_a_wrong_voxel_size_is_enhanced_with_the_right_one(rng, tmp_
     )
     enhance_file(tmp_path / "right.mrc", tmp_path / "b.mrc", Options(weights=weights, device="cpu"))
     a, b = read_map(tmp_path / "a.mrc"), read_map(tmp_path / "b.mrc")
-    np.testing.assert_allclose(a.values, b.values, atol=1e-6)
+    np.testing.assert_allclose(a.values, b.values, atol=2e-3)  # of a network that may run in bfloat16
     np.testing.assert_allclose(a.grid.origin, b.grid.origin, atol=1e-4)
     np.testing.assert_allclose(a.grid.step, 1.2, rtol=1e-5)
 

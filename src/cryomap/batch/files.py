@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # Told apart, since of several maps the same needs to be told only once.
 note_log = logging.getLogger(__name__).getChild("notes")
 
+BESIDE = {"deviation": "_sd", "confidence": "_confidence"}  # maps beside a result: fields of `Enhanced`
+
 
 def weights_files(options: Options) -> list[Path]:
     """The weights file that these options mean and, where it has one, its card."""
@@ -81,7 +83,7 @@ def enhance_file(
     options: Options,
     progress: Progress | None = None,
 ) -> Enhanced:
-    """Read a map, enhance it, and write the result, and with samples their deviation beside it (`_sd`).
+    """Read a map, enhance it, and write the result, and beside it the deviation of samples and the confidence.
 
     Args:
         source: the map.
@@ -120,22 +122,24 @@ def read_input(source: str | os.PathLike, options: Options) -> DensityMap:
 
 
 def write_results(done: Enhanced, result: str | os.PathLike) -> list[Path]:
-    """Write a result and its deviation; returns the files.
+    """Write a result and the maps beside it; returns the files.
 
     Raises:
         WriteError: one can't be written.
     """
     files = [Path(result)]
     write_map(done.result, result)
-    if done.deviation is not None:
-        files.append(deviation_path(result))
-        write_map(done.deviation, files[-1])
+    for name, suffix in BESIDE.items():
+        if (density := getattr(done, name)) is not None:
+            files.append(beside(result, suffix))
+            write_map(density, files[-1])
     return files
 
 
 def result_files(result: str | os.PathLike, options: Options) -> list[Path]:
-    """The files that these options make of a map: the result, and the deviation of samples."""
-    return [Path(result), *([deviation_path(result)] if options.samples > 1 else [])]
+    """The files that these options make of a map: the result, and the maps beside it."""
+    made = {"deviation": options.samples > 1, "confidence": options.confidence}
+    return [Path(result), *(beside(result, suffix) for name, suffix in BESIDE.items() if made[name])]
 
 
 def input_files(options: Options) -> list[str | os.PathLike]:
@@ -155,11 +159,6 @@ def require_ours(files: Iterable[Path]) -> None:
             raise InputError(
                 f"{path}: would be replaced, but is no result of this program; move it, or give another name or folder"
             )
-
-
-def deviation_path(result: str | os.PathLike) -> Path:
-    """Where the deviation of samples goes."""
-    return beside(result, "_sd")
 
 
 def beside(path: str | os.PathLike, suffix: str) -> Path:

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..job import Options
 from ..replacing import replacing
 from ..trust.preserved import split_selection
-from .files import deviation_path, require_ours, weights_files
+from .files import BESIDE, beside, require_ours, result_files, weights_files
 
 
 def record_path(result: Path) -> Path:
@@ -108,9 +108,13 @@ def _read(result: Path) -> dict[str, Any] | None:
 
 
 def forget(result: Path, options: Options) -> None:
-    """Remove the record of a result that is about to be replaced, and a deviation of ours that the new one lacks."""
-    if _read(result) is not None and options.samples == 1 and is_ours(deviation_path(result)):
-        deviation_path(result).unlink(missing_ok=True)
+    """Remove the record of a result that is about to be replaced, and maps of ours beside it that the new one lacks."""
+    if _read(result) is not None:
+        for path in {beside(result, suffix) for suffix in BESIDE.values()} - set(
+            result_files(result, options)
+        ):
+            if is_ours(path):
+                path.unlink(missing_ok=True)
     record_path(result).unlink(missing_ok=True)
 
 

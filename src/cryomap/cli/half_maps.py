@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..batch.files import beside, enhancer, input_files, read_input, require_ours
+from ..batch.files import (
+    beside,
+    enhancer,
+    input_files,
+    read_input,
+    require_ours,
+    result_files,
+    write_results,
+)
 from ..density import write_map
 from ..errors import InputError, memory_for
 from ..job import Options
@@ -27,7 +35,7 @@ def enhance_half_maps(
     """Enhance two half maps alone and together, write all results, and say how far the halves agree.
 
     The result of their mean goes to the output, those of the halves and the local correlation of these beside
-    it, as OUTPUT_half1, OUTPUT_half2 and OUTPUT_agreement.
+    it, as OUTPUT_half1, OUTPUT_half2 and OUTPUT_agreement; so do the maps that come beside any result.
 
     Raises:
         InputError: not two maps on one grid, outputs that can't be written, or as `enhance_trusted`.
@@ -35,10 +43,10 @@ def enhance_half_maps(
     """
     if len(maps) != 2:
         raise InputError(f"--half-maps takes the two half maps of one reconstruction, not {len(maps)}")
-    paths = [Path(output), *(beside(output, part) for part in PARTS)]
+    paths = [*(beside(output, part) for part in PARTS), *result_files(output, options)]
     require_map_output(output)
     require_outputs(paths, [*maps, *input_files(options)])
-    require_ours(paths[1:])
+    require_ours(path for path in paths if path != Path(output))
     first, second = (read_input(path, options) for path in maps)
     require_same_grid(first.grid, second.grid, (first.name, second.name))
     enhance = enhancer(options, progress)
@@ -47,9 +55,9 @@ def enhance_half_maps(
     with memory_for(f"{maps[0]}, {' x '.join(map(str, first.grid.size))} voxels"):
         (one, two, together), comparison = enhance_halves(first, second, enhance)
     assert comparison.agreement is not None  # only what came as JSON lacks it
-    results = together.result, one.result, two.result, comparison.agreement
-    for result, path in zip(results, paths, strict=True):
+    for result, path in zip((one.result, two.result, comparison.agreement), paths, strict=False):
         write_map(result, path)
+    paths = [*write_results(together, output), *paths[: len(PARTS)]]
     if as_json:
         places = {"inputs": list(maps), "outputs": [str(path) for path in paths]}
         print(json.dumps({**places, **to_plain(together.report), "halves": to_plain(comparison)}))

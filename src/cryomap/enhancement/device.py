@@ -59,8 +59,8 @@ def _cpu_has_bfloat16() -> bool:
     if getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)():
         return True
     # AVX512's bfloat16 is twice as fast as float32 on AMD's cores; on Intel's superem took 1.6 times as long.
-    has = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(has.get("avx512_bf16")) and "AMD" in has.get("cpu_name", "")
+    has: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(has.get("avx512_bf16")) and "AMD" in str(has.get("cpu_name"))
 
 
 def describe(device: torch.device) -> str:

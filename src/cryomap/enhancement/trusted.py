@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..job import Options
 from ..metrics.changes import molecule_changes
 from ..metrics.inputs import prepare_model
+from ..trust.confidence import confidence
 from ..trust.input_verdict import InputWarning, examine, without_offset
 from ..trust.judgement import Trust, judge
 from ..trust.restore import keep_lost
@@ -49,11 +50,13 @@ class Enhanced:
         report: what was done; its judgement is that of the network's own result, None where input and result can't be
             compared.
         deviation: standard deviation over the samples; None without.
+        confidence: the probability, 0..1, that an atom lies within 1.5 A; None where it wasn't wanted.
     """
 
     result: DensityMap
     report: Report
-    deviation: DensityMap | None
+    deviation: DensityMap | None = None
+    confidence: DensityMap | None = None
 
 
 def enhance(
@@ -108,6 +111,10 @@ def enhance_trusted(
         InputError, MemoryError: as `enhance`.
     """
     given, card = density, method.card
+    if options.confidence and not card.confidence:
+        raise InputError(
+            f"confidence: not calibrated for {method.weights}; scripts/calibrate_confidence.py does it"
+        )
     require_enhanceable(density)
     if model is not None:
         prepare_model(model, (density,))
@@ -124,6 +131,7 @@ def enhance_trusted(
         result, report = enhance_prepared(prepared, method, progress)
     else:
         result, deviation, report = enhance_samples(prepared, method, options.samples, progress)
+    sure = confidence(result, card.confidence) if options.confidence else None
     report = replace(report, warnings=warnings, contour_in=report.contour_in + constant)
     if preserve is not None:
         result = keep_input(density, result, preserve, options.resolution)
@@ -137,7 +145,9 @@ def enhance_trusted(
         )
     except InputError as error:
         log.warning("the result can't be compared with the input: %s", error)
-        return Enhanced(*_filtered(result, report, prepared, options), deviation)
+        return Enhanced(*_filtered(result, report, prepared, options), deviation, sure)
+    if sure is not None:
+        trust = trust.with_confidence(sure, density.grid)
     restored = 0
     if trust.lost:
         for line in describe_lost(trust, options.keep_lost):
@@ -150,7 +160,7 @@ def enhance_trusted(
         changes = molecule_changes(given, result, model, resolution=options.resolution, levels=levels)
     seconds = round(time.monotonic() - begun, 3)
     trust = replace(trust, restored=restored, molecules=changes, seconds=seconds)
-    return Enhanced(*_filtered(result, replace(report, trust=trust), prepared, options), deviation)
+    return Enhanced(*_filtered(result, replace(report, trust=trust), prepared, options), deviation, sure)
 
 
 def _filtered(

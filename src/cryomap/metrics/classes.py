@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..atoms import AtomicModel
-from ..density import DensityMap
+from ..density import DensityMap, values_at
 from .correlation import ModelMap
 from .residues import residue_correlations
 
@@ -152,8 +151,7 @@ def ligand_scores(
     """
     kinds = np.array([r.kind for r in model.residues])
     heavy = np.flatnonzero(np.isin(kinds, wanted)[model.residue_indices] & (model.atomic_numbers != 1))
-    indices = density.grid.to_indices(model.positions[heavy])
-    at_atoms = ndimage.map_coordinates(density.values, indices.T[::-1], np.float64, order=1)
+    at_atoms = values_at(density, model.positions[heavy])
     result = {}
     for index in np.unique(model.residue_indices[heavy]).tolist():
         level = float(at_atoms[model.residue_indices[heavy] == index].mean())

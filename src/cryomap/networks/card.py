@@ -10,6 +10,7 @@ from typing import Any
 
 from ..containers import content, read_at_most
 from ..errors import InputError
+from ..trust.confidence import TERMS
 
 BUNDLED = Path(__file__).resolve().parents[1] / "weights"
 METHODS = ("superem", "cryosamu")
@@ -72,6 +73,8 @@ class Card:
         input_weight: of the input in the result, 0 to 1, see `input_weight.with_input`.
         interpolation: spline order of the resampling to `grid_step`: 1 trilinear, 3 cubic.
         grid_step: in A.
+        confidence: coefficients by which density becomes the probability of an atom, see `trust.confidence`; none:
+            it isn't calibrated.
         resolution: lowest and highest resolution of the training maps, in A.
         training: data, recipe, steps, seconds, revision: whatever the trainer knows, in the words of its time.
         results: measured after training: "validation" by the trainer, `REAL_MAPS` by scripts/evaluate.py --record,
@@ -97,6 +100,7 @@ class Card:
     interpolation: int = 1
     grid_step: float = 1.0
     resolution: tuple[float, float] = (3.0, 8.0)
+    confidence: tuple[float, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     notes: str = ""
@@ -117,6 +121,10 @@ class Card:
             raise ValueError(f"resolution {self.resolution!r}: not two numbers")
         for bound in self.resolution:
             _require_number("resolution", bound, float, 0, 100)
+        if not isinstance(self.confidence, tuple) or len(self.confidence) not in (0, TERMS):
+            raise ValueError(f"confidence {self.confidence!r}: not {TERMS} numbers, or none")
+        for coefficient in self.confidence:
+            _require_number("confidence", coefficient, float, -100, 100)
         if self.resolution[0] > self.resolution[1]:
             raise ValueError(f"resolution {self.resolution!r}: the lowest is above the highest")
         for name in ("architecture", "normalization"):
@@ -174,8 +182,9 @@ def read_card(path: str | os.PathLike) -> Card:
         if not isinstance(fields, dict):
             raise ValueError("no JSON object")
         fields = _up_to_date(fields)
-        if isinstance(fields.get("resolution"), list):
-            fields["resolution"] = tuple(fields["resolution"])
+        for name in ("resolution", "confidence"):
+            if isinstance(fields.get(name), list):
+                fields[name] = tuple(fields[name])
         return Card(**fields)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise InputError(f"{path}: not a model card ({str(error)[:200]})") from None

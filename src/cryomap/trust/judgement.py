@@ -8,8 +8,8 @@ import numpy as np
 
 from ..atoms import AtomicModel
 from ..contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
-from ..density import DensityMap
-from ..grid import three_ints
+from ..density import DensityMap, values_at
+from ..grid import Grid, three_ints
 from ..metrics.changes import MoleculeChanges
 from .consistency import bring_to_grid, compare, local_correlation
 from .lost import Region, invented_regions, lost_regions, threshold
@@ -64,6 +64,21 @@ class Trust:
             return tuple(replace(r, voxels=part) for r, part in zip(regions, parts, strict=True))
 
         return replace(self, lost=filled(self.lost, 1), invented=filled(self.invented, -1))
+
+    def with_confidence(self, confidence: DensityMap, grid: Grid) -> Trust:
+        """The same with each region's mean confidence; the least sure of the invented ones comes first.
+
+        Args:
+            confidence: a map of it.
+            grid: the input's, which the regions' voxels are on.
+        """
+
+        def told(region: Region) -> Region:
+            found = values_at(confidence, grid.to_xyz(region.voxels[:, ::-1]))
+            return replace(region, confidence=round(float(found.mean()), 3))
+
+        invented = sorted(map(told, self.invented), key=lambda region: region.confidence or 0.0)
+        return replace(self, lost=tuple(map(told, self.lost)), invented=tuple(invented))
 
 
 def judge(

@@ -51,6 +51,7 @@ class Region:
         nearest: the nearest residue, ligand or ion of the model, "/A:301 HEM"; "" without a model.
         kind: of that residue, one of `cryomap.atoms.KINDS`; "" without a model.
         distance: from the region to its nearest atom, in A; None without a model.
+        confidence: the mean probability of an atom there, by the result; None where it wasn't calculated.
         voxels: int32 (n, 3), z, y, x on the input's grid.
     """
 
@@ -61,6 +62,7 @@ class Region:
     nearest: str = ""
     kind: str = ""
     distance: float | None = None
+    confidence: float | None = None
     voxels: np.ndarray = field(
         default_factory=lambda: np.zeros((0, 3), np.int32),
         repr=False,
