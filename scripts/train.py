@@ -30,7 +30,7 @@ from cryomap.networks.checkpoint import ARCHITECTURES, load_weights, without_unt
 from cryomap.networks.cryosamu import CONTEXT
 from cryomap.networks.superem import Discriminator
 from pairs.checksums import digest
-from pairs.embeddings import channels
+from pairs.embeddings import channels, source
 from training.checkpoints import load_checkpoint
 from training.feeds import Inputs, loader, make_feed
 from training.interrupt import stop_request
@@ -167,6 +167,8 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
         fabric, feed, state.step, max(0, end - state.step), arguments.seed, workers, arguments.per_device
     )
     facts = {**feed.facts, "seed": arguments.seed, **started_from(arguments.start_from)}
+    if arguments.embeddings:
+        facts["embeddings"] = source(arguments.embeddings)
     if arguments.folds:
         facts |= {"folds": arguments.folds, "fold": arguments.fold}
     keeping = Keeping(out, 60 * arguments.validate_every, arguments.keep_every, arguments.keep)

@@ -1,4 +1,4 @@
-"""A structure's embedding for CryoSAMU: residues by ESM-IF1, then chains and residues weighted by similarity.
+"""A structure's embedding for CryoSAMU: residues by an inverse-folding encoder, chains and residues then by similarity.
 
 Equation numbers are those of the CryoSAMU paper (Zhang and Dao Duc 2025), section 3.2.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ from cryomap.errors import InputError
 
 
 def channels(folder: str | os.PathLike) -> int:
-    """Channels of the embeddings in a folder: of ESM-IF1 512.
+    """Channels of the embeddings in a folder: of ESM-IF1 512, of ProteinMPNN 128.
 
     Raises:
         InputError: there are none, one can't be read, or they differ.
@@ -31,6 +32,14 @@ def channels(folder: str | os.PathLike) -> int:
     if not found:
         raise InputError(f"{folder}: no embeddings (NAME.npy) in it; run embed_structures.py")
     return next(iter(found))
+
+
+def source(folder: str | os.PathLike) -> dict[str, str]:
+    """What the records of a folder of embeddings say of the encoder, the first of them."""
+    for path in sorted(Path(folder).glob("*.json")):
+        record = json.loads(path.read_text())
+        return {key: record[key] for key in ("by", "weights_sha256") if key in record}
+    return {}
 
 
 class Embeddings:

@@ -135,6 +135,10 @@ def test_structures_are_found_in_a_folder_and_in_an_index(tmp_path):
     index = tmp_path / "index.tsv"
     index.write_text("entry\tsplit\tmodel_file\nEMD-1\ttrain\ta.cif.gz\nEMD-2\t\tb.cif.gz\n")
     assert list(embed_structures.structures(index)) == ["EMD-1"]
+    index.write_text("map_file\tmodel_file\tresolution_A\nemd_1.map.gz\t1ABC.pdb.gz\t4\nemd_2.map\t\t5\n")
+    assert embed_structures.structures(index) == {
+        "emd_1": tmp_path / "1ABC.pdb.gz"
+    }  # as the real feed names it
     index.write_text("entry\tsplit\nEMD-1\ttrain\n")
     with pytest.raises(InputError, match="model_file"):
         embed_structures.structures(index)
@@ -218,7 +222,7 @@ def test_structures_are_embedded_once(tiny_checkpoint, tmp_path, capsys):
     (models / "1ABC.pdb.gz").write_bytes(gzip.compress(text.replace("ALA", "GLY").encode()))
     embed_structures.main(arguments)
     assert (out / "1ABC.npy").stat().st_mtime_ns > stamp
-    assert set(json.loads((out / "1ABC.json").read_text())) == {"model_sha256", "weights_sha256"}
+    assert set(json.loads((out / "1ABC.json").read_text())) == {"by", "model_sha256", "weights_sha256"}
 
 
 def test_wrong_weights_are_named(tiny_checkpoint, tmp_path):
@@ -277,6 +281,7 @@ def test_packed_structures_are_embedded_and_trained_with(tmp_path, monkeypatch, 
     line = words(made, "with", recipe="samu.toml", method="cryosamu")
     assert script.main([*line, "--embeddings", str(out), "--steps", "2"]) == 0
     network, card = load_weights("cryosamu", made / "with" / "cryosamu.safetensors")
+    assert card.training["embeddings"]["by"] == "esm-if1"
     assert card.architecture["arguments"]["context"] == 512 and not network.cross.is_untrained()
     for folder, says in (
         (tmp_path / "models", "no embeddings"),
