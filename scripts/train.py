@@ -34,7 +34,7 @@ from pairs.embeddings import channels, source
 from training.checkpoints import load_checkpoint
 from training.feeds import Inputs, loader, make_feed
 from training.interrupt import stop_request
-from training.loop import State, make_average, make_optimiser, train_step
+from training.loop import State, make_average, make_optimiser, rate_at, train_step
 from training.monitor import Keeping, Monitor
 from training.recipe import Recipe, read_recipe
 from training.widen import widen
@@ -81,7 +81,12 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
         "--recipe", help="a TOML file, or the name of one in scripts/recipes (default: the paper's)"
     )
     parser.add_argument("--minutes", type=float, help="stop, with a checkpoint, after this long")
-    parser.add_argument("--steps", type=int, help="stop at this step, counted from the very beginning")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help="stop at this step, counted from the very beginning; a falling learning rate falls as before, to zero at "
+        "the recipe's last step: for one that ends here too, copy the recipe and change its steps (or epochs)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--per-device", type=int, default=0, help="cubes at a time on each GPU or CPU")
     parser.add_argument("--workers", type=int, help="processes that make the cubes (default: 1; 0 on a GPU)")
@@ -163,6 +168,13 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
         load_checkpoint(state, recipe, checkpoint, fabric.device)
     o = feed.optimise
     end = min(o.steps, arguments.steps or o.steps)
+    if end < o.steps and o.schedule == "cosine" and fabric.is_global_zero:
+        left = rate_at(end, o) / o.learning_rate
+        print(
+            f"--steps {end}: the learning rate will be at {left:.0%} of its highest then; it falls to zero at step "
+            f"{o.steps}, which a copy of the recipe can change",
+            file=sys.stderr,
+        )
     batches, per_step = loader(
         fabric, feed, state.step, max(0, end - state.step), arguments.seed, workers, arguments.per_device
     )

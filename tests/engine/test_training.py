@@ -118,6 +118,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(made):
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+def test_a_run_cut_before_its_schedule_ends_says_how_high_the_rate_is_then(made, capsys):
+    schedule = 'schedule = "cosine"\nsteps = 4\nlearning_rate'
+    (made / "tiny.toml").write_text(TINY.replace("learning_rate", schedule))
+    run(made, "cut", 2)  # half of a cosine's way: half of the rate
+    assert "--steps 2: the learning rate will be at 50% of its highest then" in capsys.readouterr().err
+    run(made, "whole", 4)
+    assert "learning rate" not in capsys.readouterr().err
+
+
 def test_a_run_can_start_from_weights(made, capsys):
     first = run(made, "first", 2)
     start = ["--start-from", str(made / "first" / "superem.safetensors")]
