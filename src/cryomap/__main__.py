@@ -23,6 +23,14 @@ def _open_streams() -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, _stop_at_once)
     _open_streams()
+    from .cli.streams import require_memory
+    from .errors import InputError
+
+    try:
+        require_memory()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     from .cli.main import main
 
     sys.exit(main())

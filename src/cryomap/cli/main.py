@@ -18,7 +18,7 @@ from ..log_lines import LogLines
 from ..networks.card import BUNDLED, bundled_cards
 from . import enhance as enhance_cli
 from . import mapcc as mapcc_cli
-from .streams import INTERRUPTED, forgiving_streams, require_memory, stoppable
+from .streams import INTERRUPTED, forgiving_streams, stoppable
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 MEMORY_HELP = "cut out the part of interest, give a larger --grid-spacing, or use a machine with more memory"
@@ -51,7 +51,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        require_memory()
         options = _parser().parse_args(arguments)
         return options.run(options) or OK
     except InputError as error:

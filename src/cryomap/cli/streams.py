@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from ..errors import InputError, WriteError
 
 INTERRUPTED = 130  # the exit status after Ctrl-C
-LEAST_MEMORY = 2**30  # bytes of address space; with less, libraries wait for memory that never comes
+LEAST_MEMORY = 2**30  # bytes of address space; PyTorch is loaded in 0.7 of it
 
 
 class Stopped(KeyboardInterrupt):
@@ -105,7 +105,10 @@ def forgiving_streams() -> Iterator[None]:
 
 
 def require_memory() -> None:
-    """Refuse a limit of address space in which PyTorch's libraries can't even start.
+    """Refuse a limit of address space in which the libraries can't even start; in a larger one they start with less.
+
+    To be called before they are imported: where SciPy's OpenBLAS gets no memory for its buffers as it is loaded, it
+    asks again without end, and NumPy's sends the signal of Ctrl-C where it gets no thread.
 
     Raises:
         InputError: there is such a limit.
@@ -115,7 +118,10 @@ def require_memory() -> None:
     except ImportError:  # Windows
         return
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
+    if limit == resource.RLIM_INFINITY:
+        return
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its buffers are 32 MB for each
+    if limit < LEAST_MEMORY:
         raise InputError(
             f"address space is limited to {limit >> 20} MB; give at least {LEAST_MEMORY >> 20} (ulimit -v)"
         )
