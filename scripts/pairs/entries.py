@@ -58,7 +58,8 @@ def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) 
 
     Args:
         path: the table.
-        folder: where map_file and model_file are; if not given, the table's own folder or `maps` in it.
+        folder: where map_file and model_file are, unless they are whole paths; if not given, the table's own folder
+            or `maps` in it.
 
     Raises:
         InputError: no such file, neither emdb_id nor map_file, or a value that can't be read.
@@ -92,6 +93,9 @@ def read_list(path: str | os.PathLike, folder: str | os.PathLike | None = None) 
 def _entry(row: dict, folders: list[Path], where: str) -> Entry:
     value = {key: (text or "").strip() for key, text in row.items() if isinstance(key, str)}
     emdb_id = f"EMD-{emdb_number(value['emdb_id'])}" if value.get("emdb_id") else ""
+    for key in ("map_file", "model_file"):
+        if ".." in Path(value.get(key, "")).parts:
+            raise InputError(f"{where}: {key} {value[key]!r} leads out of its folder; give the whole path")
     files = {key: _place(value.get(key, ""), folders) for key in ("map_file", "model_file")}
     name = stem(Path(files["map_file"])) if files["map_file"] else emdb_id
     if not name:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+
+from .density import DensityMap
 
 MOST = 64  # voxels; more are something else
 ABOVE_NEIGHBOURS = (
@@ -39,8 +43,16 @@ def hot_voxels(values: np.ndarray) -> list[tuple[int, int, int]]:
     return found
 
 
-def tamed(values: np.ndarray, places: list[tuple[int, int, int]]) -> np.ndarray:
-    """A copy in which these voxels have the median of their neighbours."""
+def without_hot_voxels(density: DensityMap) -> tuple[DensityMap, str]:
+    """The map with the median of the neighbours in such voxels, and which they are in words; itself and "" if none."""
+    places = hot_voxels(density.values)
+    if not places:
+        return density, ""
+    told = f"{_described(density, places)}; the median of the neighbours is taken"
+    return replace(density, values=_tamed(density.values, places)), told
+
+
+def _tamed(values: np.ndarray, places: list[tuple[int, int, int]]) -> np.ndarray:
     result = values.copy()
     for place in places:
         box = tuple(slice(max(0, i - 1), i + 2) for i in place)
@@ -49,9 +61,8 @@ def tamed(values: np.ndarray, places: list[tuple[int, int, int]]) -> np.ndarray:
     return result
 
 
-def describe(name: str, values: np.ndarray, places: list[tuple[int, int, int]]) -> str:
-    """In words, which voxels of a map are meant."""
-    told = [f"{x}, {y}, {z} ({values[z, y, x]:.4g})" for z, y, x in places[:3]]
+def _described(density: DensityMap, places: list[tuple[int, int, int]]) -> str:
+    told = [f"{x}, {y}, {z} ({density.values[z, y, x]:.4g})" for z, y, x in places[:3]]
     more = f" and {len(places) - 3} more" if len(places) > 3 else ""
     plural = "s" if len(places) > 1 else ""
-    return f"{name}: the voxel{plural} x, y, z = {'; '.join(told)}{more} can't be density"
+    return f"{density.name}: the voxel{plural} x, y, z = {'; '.join(told)}{more} can't be density"

@@ -147,6 +147,16 @@ def test_no_scheduler_there(maps, folder, capsys, monkeypatch):
     assert "no dask scheduler answers" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ["{}", "[]", '{"address": 5}', "", "\xff"])
+def test_a_scheduler_file_that_is_none(maps, folder, tmp_path, capsys, content):
+    pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    file = tmp_path / "s.json"
+    file.write_text(content, encoding="latin-1")
+    assert run("enhance", *maps, "-o", folder, "--dask", file) == 2
+    told = capsys.readouterr().err
+    assert "s.json: no scheduler file; give the one" in told and "Error" not in told
+
+
 def test_dask_not_installed(maps, folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert run("enhance", *maps, "-o", folder, "--dask", "tcp://127.0.0.1:9") == 2

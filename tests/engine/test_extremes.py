@@ -12,7 +12,7 @@ from cryomap.density import DensityMap, in_range, read_map, require_same_scale, 
 from cryomap.enhancement.prepare import prepare
 from cryomap.errors import InputError, is_out_of_memory, memory_for
 from cryomap.grid import Grid
-from cryomap.hot_voxels import hot_voxels, tamed
+from cryomap.hot_voxels import hot_voxels, without_hot_voxels
 from cryomap.metrics.assess import assess
 from cryomap.metrics.fourier import Curve, reflections, resolution_at, shell_correlation
 from cryomap.trust.halves import warn_of_halves
@@ -46,7 +46,28 @@ def test_density_holds_no_hot_voxels(density, rng):
     point[10, 10, 10] = 1
     for values in (density.values, sharpest, ndimage.gaussian_filter(point, 0.8)):
         assert not hot_voxels(values)
-    assert hot_voxels(point) == [(10, 10, 10)] and not tamed(point, [(10, 10, 10)]).any()
+    assert hot_voxels(point) == [(10, 10, 10)]
+    tamed, told = without_hot_voxels(DensityMap(point, Grid((20, 20, 20)), "p.mrc"))
+    assert not tamed.values.any() and told.startswith("p.mrc: the voxel x, y, z = 10, 10, 10 (1)")
+
+
+@pytest.mark.parametrize("sigmas", [1e3, 1e5])
+def test_a_hot_voxel_spoils_no_correlation(density, rng, sigmas):
+    """Of a map with another: figures as without it, and a note that names the voxel."""
+    noise = rng.normal(0, 0.05, GRID.shape).astype(np.float32)
+    other = replace(density, values=density.values + noise, name="other.mrc")
+    values = density.values.copy()
+    values[3, 4, 5] = sigmas * values.std()
+    hot = replace(density, values=values, name="hot.mrc")
+    plain, now, against = (
+        assess([one], against=two, resolution=5, metrics=["cc", "fsc"])
+        for one, two in ((density, other), (hot, other), (other, hot))
+    )
+    for spoiled in (now, against):
+        found = spoiled.maps[0].figures["map_cc"]
+        assert found == pytest.approx(plain.maps[0].figures["map_cc"], abs=1e-3) and found > 0.5
+        assert any("hot.mrc: the voxel x, y, z = 5, 4, 3 (" in note for note in spoiled.notes)
+    assert not any("voxel x" in note for note in plain.notes)
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e-10, 1e10, 1e30])

@@ -43,6 +43,12 @@ def test_noise(rng, sigma, size):
     assert kinds(DensityMap(values.astype(np.float32), Grid((size,) * 3)), 3.5) == ["noise"]
 
 
+def test_noise_of_one_height_is_noise_and_no_constant(rng):
+    values = rng.uniform(0, 1, (48,) * 3).astype(np.float32)
+    density = DensityMap(values, Grid(values.shape))
+    assert without_offset(density)[1] != 0 and kinds(density) == ["noise"]
+
+
 def test_noise_in_a_mask(rng):
     values = rng.standard_normal((64,) * 3)
     index = np.indices(values.shape) - 31.5

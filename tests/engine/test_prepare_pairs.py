@@ -183,6 +183,7 @@ def test_a_folder_pairs_files_of_the_same_name(pair_folder, tmp_path):
         ("name\nx\n", "neither a column emdb_id nor map_file"),
         ("emdb_id\n", "no entries"),
         ("emdb_id\nEMD-x\n", "'EMD-x' is not an EMDB id"),
+        ("map_file\tmodel_file\n../a.mrc\ta.pdb\n", "map_file '../a.mrc' leads out of its folder"),
     ],
 )
 def test_a_bad_list_is_refused_with_its_line(tmp_path, capsys, text, message):

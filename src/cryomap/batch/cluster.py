@@ -8,6 +8,7 @@ of its own (CUDA_VISIBLE_DEVICES, as dask-cuda sets it).
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 from collections.abc import Callable, Generator, Sequence
@@ -61,12 +62,26 @@ def _connect(address: str) -> Client:
         from distributed import Client
     except ImportError:
         raise InputError("--dask needs dask.distributed here: pip install distributed") from None
-    where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
+    where = _address_in(address) if Path(address).is_file() else address
     try:
-        return Client(**where, timeout=SECONDS_TO_CONNECT)
-    except Exception as error:  # whatever a file that is no scheduler file makes of it
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"--dask {address}: no dask scheduler answers there ({reason[:200]})") from None
+        return Client(address=where, timeout=SECONDS_TO_CONNECT)
+    except Exception as error:  # whatever an address that is none makes of it
+        reason = " ".join(str(error).split())[:200]
+        told = f" ({reason})" if reason else ""
+        raise InputError(f"--dask {address}: no dask scheduler answers there{told}") from None
+
+
+def _address_in(path: str) -> str:
+    """The address in a scheduler file."""
+    try:
+        address = json.loads(Path(path).read_text(encoding="utf-8"))["address"]
+        if not isinstance(address, str):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"--dask {path}: no scheduler file; give the one that dask scheduler --scheduler-file writes"
+        ) from None
+    return address
 
 
 def _require_able(client: Client, folder: Path) -> None:

@@ -13,7 +13,7 @@ from ..contour import default_contour, enclosed_volume, level_for_volume, noise_
 from ..density import DensityMap, in_range, require_same_scale, resample
 from ..errors import InputError
 from ..grid import Grid
-from ..hot_voxels import describe, hot_voxels, tamed
+from ..hot_voxels import without_hot_voxels
 from .check import require_enhanceable, require_holdable, require_level
 
 FINE_STEP = 1.25  # A; an input whose voxels are larger gets its result on a grid of OUTPUT_STEP
@@ -81,7 +81,11 @@ def prepare(
     """
     begun = time.monotonic()
     require_enhanceable(density)
-    density, unit = in_range(_without_hot_voxels(density))
+    density, hot = without_hot_voxels(density)
+    if hot:
+        log.warning(hot)
+        require_enhanceable(density)
+    density, unit = in_range(density)
     grid = _output_grid(density, grid_spacing)
     if level is not None:
         level /= unit
@@ -99,16 +103,6 @@ def prepare(
         level = default_contour(density.values)
         log.info("%s: no contour level given; taking %.4g (mean + 1.5 sigma)", density.name, level * unit)
     return Prepared(density, mask, level, noise, grid, begun, resolution, unit)
-
-
-def _without_hot_voxels(density: DensityMap) -> DensityMap:
-    places = hot_voxels(density.values)
-    if not places:
-        return density
-    log.warning("%s; the median of the neighbours is taken", describe(density.name, density.values, places))
-    density = replace(density, values=tamed(density.values, places))
-    require_enhanceable(density)
-    return density
 
 
 def _output_grid(density: DensityMap, spacing: float | None) -> Grid:

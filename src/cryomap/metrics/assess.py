@@ -12,6 +12,7 @@ from ..atoms import AtomicModel
 from ..density import DensityMap, in_range, resample
 from ..errors import InputError
 from ..grid import Grid
+from ..hot_voxels import without_hot_voxels
 from . import classes, cubes
 from .correlation import HR_RESOLUTION
 from .inputs import check_map, choose_resolution, prepare_model
@@ -58,13 +59,15 @@ def assess(
     """
     chosen = _chosen(metrics)
     _check(maps, model, against, sigma, levels, stride)
-    scaled = [in_range(density) for density in maps]
+    plain = [without_hot_voxels(density) for density in (*maps, *([] if against is None else [against]))]
+    scaled = [in_range(density) for density, _ in plain]
+    against = None if against is None else scaled.pop()[0]
     maps = [density for density, _ in scaled]
-    against = None if against is None else in_range(against)[0]
     if levels:
         levels = [level and level / unit for level, (_, unit) in zip(levels, scaled, strict=True)]
     used, notes = choose_resolution(resolution, maps[0])
     notes += [f"{density.name}: its values were divided by {unit:g}" for density, unit in scaled if unit != 1]
+    notes += [hot for _, hot in plain if hot]
     notes += [note for density in (*maps, against) if density is not None for note in density.notes]
     whole, atoms = None, 0
     if model is not None:

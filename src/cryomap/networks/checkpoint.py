@@ -170,7 +170,9 @@ def _read_released(path: Path) -> dict[str, torch.Tensor]:
             " give a .safetensors file with its card, or the SuperEM authors' state dict"
         ) from None
     except _UNREADABLE as error:
-        raise InputError(f"{path}: corrupted, or not a plain PyTorch state dict ({_reason(error)})") from None
+        # What others say of bytes that are no pickle, a number mostly, helps nobody.
+        reason = f" ({_reason(error)})" if isinstance(error, (RuntimeError, OSError)) else ""
+        raise InputError(f"{path}: corrupted, or not a plain PyTorch state dict{reason}") from None
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
     ):

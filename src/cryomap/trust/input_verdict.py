@@ -88,6 +88,8 @@ def examine(
     for warning in found:
         if warning is not None:
             kinds.setdefault(warning.kind, warning)
+    if "noise" in kinds:
+        kinds.pop("offset", None)  # where all is noise, a solvent's value means nothing
     return tuple(sorted(kinds.values(), key=lambda warning: KINDS.index(warning.kind)))
 
 
