@@ -129,7 +129,7 @@ def is_ours(path: str | os.PathLike) -> bool:
 def write_map(density: DensityMap, path: str | os.PathLike) -> None:
     """Write an MRC2014 file (mode 2; compressed where the name ends in .gz or .bz2), whole or not at all.
 
-    The same map makes the same bytes. See `mrc.header_bytes` for how the place is written; a rotated grid is
+    The same map makes the same bytes. See `mrc_place.set_place` for how the place is written; a rotated grid is
     kept in the label that Chimera and ChimeraX read.
 
     Raises:

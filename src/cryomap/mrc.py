@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from .errors import InputError
-from .grid import IDENTITY, Grid, skew_matrix, three_floats, three_ints
+from .grid import Grid, three_ints
+from .mrc_place import ROTATION, place_of, set_place
 
 HEADER_BYTES = 1024
 _HEADER = np.dtype(
@@ -27,10 +27,6 @@ _OTHER_MODES = {
     3: "a Fourier transform", 4: "a Fourier transform", 16: "a color picture", 101: "packed 4-bit values"
 }  # fmt: skip
 _IMOD_STAMP = 1146047817
-_ROTATION = b"Chimera rotation: "  # the label by which Chimera and ChimeraX keep a turned grid
-NSTART_FIRST = (".map", ".ccp4")  # ChimeraX reads NSTART alone in files of these names
-VOXEL_SIZES = (0.01, 1000.0)  # A
-FLATTEST = 0.05  # volume of a cell / that of the box with the same edges
 
 
 @dataclass(frozen=True)
@@ -90,13 +86,9 @@ def parse_header(first: bytes, suffix: str = ".mrc") -> Header:
         if any(words["axes"]):
             notes.append(f"MAPC, MAPR, MAPS of {tuple(words['axes'].tolist())} are no axes; 1, 2, 3 is taken")
         axes = (0, 1, 2)
-    shape = three_ints(size[axes.index(axis)] for axis in (2, 1, 0))
-    step = _voxel_size(words, shape)
-    angles = _cell_angles(words)
-    origin, frame = _origin(words, axes, shape, step, angles, suffix, notes)
-    grid = Grid(shape, step, origin, angles, _rotation(words, notes))
+    grid, frame, placed = place_of(words, axes, suffix)
     extended = int(words["extended"])
-    return Header(size, kind, extended, axes, grid, frame, _labels(words), tuple(notes))
+    return Header(size, kind, extended, axes, grid, frame, _labels(words), (*notes, *placed))
 
 
 def _words(first: bytes) -> tuple[np.void, str]:
@@ -161,99 +153,9 @@ def _require_volume(words: np.void, size: tuple[int, int, int]) -> None:
         raise InputError(f"a 2D image ({_product(size)}), not a 3D map")
 
 
-def _voxel_size(words: np.void, shape: tuple[int, int, int]) -> tuple[float, float, float]:
-    intervals = words["intervals"].tolist()
-    if min(intervals) <= 0:
-        intervals = shape[::-1]
-    # Six decimals: the header's lengths are float32, and 1.3400000436 is meant to be 1.34.
-    step = tuple(round(length / n, 6) for length, n in zip(words["lengths"].tolist(), intervals, strict=True))
-    if not all(VOXEL_SIZES[0] <= length <= VOXEL_SIZES[1] for length in step):
-        size = " x ".join(f"{length:g}" for length in step)
-        raise InputError(f"voxel size {size} A; set the true voxel size in the header")
-    return step
-
-
-def _cell_angles(words: np.void) -> tuple[float, float, float]:
-    angles = tuple(words["angles"].tolist())
-    if 0.0 in angles:  # never set
-        return (90.0, 90.0, 90.0)
-    a, b, c = (math.cos(math.radians(angle)) for angle in angles)
-    volume2 = 1 - a * a - b * b - c * c + 2 * a * b * c
-    if not (all(0 < angle < 180 for angle in angles) and volume2 >= FLATTEST**2 and sum(angles) < 360):
-        shown = ", ".join(f"{angle:g}" for angle in angles)
-        raise InputError(f"no cell has the angles {shown} degrees; correct the header (90, 90, 90 mostly)")
-    return angles
-
-
-def _origin(
-    words: np.void,
-    axes: tuple[int, int, int],
-    shape: tuple[int, int, int],
-    step: tuple[float, float, float],
-    angles: tuple[float, float, float],
-    suffix: str,
-    notes: list[str],
-) -> tuple[tuple[float, float, float], str]:
-    """Position of the first voxel in A, and the words that say it.
-
-    ChimeraX takes ORIGIN where it is set, else NSTART; in .map and .ccp4 files NSTART alone. This takes ORIGIN
-    there, too, where NSTART is 0: such files are common, and ORIGIN is plain.
-    """
-    origin = words["origin"]
-    unset = not np.isfinite(origin).all() or bool((origin + np.array(step, np.float32) == origin).any())
-    if unset or words["map"] != b"MAP ":
-        if unset:
-            shown = ", ".join(f"{x:g}" for x in origin.tolist())
-            notes.append(f"ORIGIN of {shown} is no place; NSTART is taken")
-        origin = np.zeros(3, np.float32)
-    start = np.array([int(words["start"][axes.index(axis)]) for axis in range(3)])
-    if (abs(start) > 10 * max(*words["intervals"].tolist(), *shape)).any():
-        notes.append(f"NSTART of {tuple(start.tolist())} was never set; 0 is taken")
-        start[:] = 0
-    by_start = skew_matrix(angles) @ (start * step)
-    disagree = origin.any() and bool((abs(by_start - origin) > 0.1 * np.array(step)).any())
-    if suffix in NSTART_FIRST and start.any():
-        if disagree:
-            notes.append(f"ORIGIN and NSTART disagree; NSTART is taken, as ChimeraX does in {suffix} files")
-        return three_floats(by_start), "nstart"
-    if not origin.any():
-        return three_floats(by_start), "nstart"
-    if suffix in NSTART_FIRST:
-        notes.append(
-            f"placed by ORIGIN; ChimeraX reads NSTART alone in {suffix} files, and opens it at 0, 0, 0: "
-            "name it .mrc"
-        )
-    return three_floats(origin), "origin"
-
-
-def _rotation(words: np.void, notes: list[str]) -> tuple[tuple[float, float, float], ...]:
-    rotation: tuple[tuple[float, float, float], ...] = IDENTITY
-    for label in words["labels"]:
-        text = label.tobytes()
-        if not text.startswith(_ROTATION):
-            continue
-        try:
-            *axis, angle = (float(word) for word in text[len(_ROTATION) :].rstrip(b"\0 ").split())
-            length = math.hypot(*axis)
-            if len(axis) != 3 or not (0 < length < math.inf and math.isfinite(angle)):
-                raise ValueError
-        except ValueError:
-            raise InputError(
-                f"its label {text.rstrip(bytes(1))!r} is no rotation; correct or remove it"
-            ) from None
-        turn = Rotation.from_rotvec(np.array(axis) / length * angle, degrees=True).as_matrix()
-        rotation = tuple(three_floats(row) for row in turn)
-        notes.append(
-            "turned by its label 'Chimera rotation', as ChimeraX does; other programs ignore that label"
-        )
-    return rotation
-
-
 def _labels(words: np.void) -> tuple[str, ...]:
     count = max(0, min(int(words["label_count"]), len(words["labels"])))
-    texts = [
-        label.tobytes() for label in words["labels"][:count] if not label.tobytes().startswith(_ROTATION)
-    ]
+    texts = [label.tobytes() for label in words["labels"][:count] if not label.tobytes().startswith(ROTATION)]
     return tuple(text for text in (text.decode("latin-1").strip("\0 ") for text in texts) if text)
 
 
@@ -309,37 +211,26 @@ def _is_shifted(header: Header, content: bytearray, excess: int) -> bool:
 def header_bytes(values: np.ndarray, grid: Grid, labels: Sequence[str]) -> bytes:
     """The header of an MRC2014 file of mode 2.
 
-    ORIGIN and NSTART say the same place where the origin is a whole number of voxels; else NSTART is 0.
-
     Args:
         values: float32 (z, y, x).
-        grid: where they are; a rotation goes into a label.
+        grid: where they are, see `set_place`.
         labels: of the map's history; the last of them that there is room for. No time stamp: the same map makes
             the same bytes.
     """
     words = np.zeros(1, _HEADER.newbyteorder("<"))[0]
     words["size"] = words["intervals"] = grid.size
     words["mode"] = 2
-    words["lengths"] = np.array(grid.size) * grid.step
-    words["angles"] = grid.cell_angles
     words["axes"] = (1, 2, 3)
     words["range"] = values.min(), values.max(), values.mean(dtype=np.float64)
     words["rms"] = values.std(dtype=np.float64)
     words["space_group"] = 1
-    words["origin"] = grid.origin
-    start = np.linalg.inv(skew_matrix(grid.cell_angles)) @ grid.origin / grid.step
-    if np.allclose(start, np.round(start), atol=1e-3) and abs(start).max() < 2**31:
-        words["start"] = np.round(start)
     words["map"] = b"MAP "
     extra = bytearray(100)
     extra[12:16] = (20140).to_bytes(4, "little")  # NVERSION
     words["extra"] = np.void(bytes(extra))
     words["stamp"] = np.void(b"DD\0\0")
     texts = [label.encode("latin-1", "replace")[:80] for label in labels]
-    if not np.allclose(grid.rotation, IDENTITY):
-        turn = Rotation.from_matrix(grid.rotation).as_rotvec(degrees=True)
-        angle = float(np.linalg.norm(turn))
-        texts.append(_ROTATION + b"%12.8f %12.8f %12.8f %12.8f" % (*(turn / angle), angle))
+    texts += set_place(words, grid)
     texts = texts[-len(words["labels"]) :]
     words["label_count"] = len(texts)
     for i, text in enumerate(texts):

@@ -8,7 +8,8 @@ import numpy as np
 from chimerax.map import Volume
 
 from ..cryomap.errors import InputError
-from ..cryomap.mrc import HEADER_BYTES, NSTART_FIRST, parse_header
+from ..cryomap.mrc import HEADER_BYTES, parse_header
+from ..cryomap.mrc_place import NSTART_FIRST
 
 
 def ignored_origin(volume: Volume) -> str:

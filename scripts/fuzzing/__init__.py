@@ -1,0 +1,1 @@
+"""What `scripts/fuzz.py` does to good files."""
