@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 from made_models import crowded_chain
-from scipy import fft
+from scipy import fft, signal
 
 from cryomap.errors import InputError
 from cryomap.grid import Grid
@@ -18,6 +18,7 @@ from cryomap.metrics.fourier import (
     resolution_at,
     shell_correlation,
     shell_starts,
+    smoothed,
     trial_resolutions,
     without_b_factors,
 )
@@ -29,6 +30,13 @@ GRID = Grid((46, 42, 50), (1.0, 1.1, 0.9))
 @pytest.fixture(scope="module")
 def spacings():
     return reflections(GRID)
+
+
+@pytest.mark.parametrize("count", [11, 21, 60])
+def test_curves_are_smoothed_as_scipy_does(rng, count):
+    values = rng.normal(size=count)
+    expected = signal.savgol_filter(values, 21, 2, mode="mirror")
+    np.testing.assert_allclose(smoothed(values), expected, atol=1e-12)
 
 
 def test_reflections_are_one_of_each_pair():

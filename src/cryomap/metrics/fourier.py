@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import fft, signal
+from scipy import fft, ndimage
 
 from ..atoms import AtomicModel
 from ..errors import InputError
 from ..grid import Grid
 from ..reciprocal import fft_positions, inverse_d_squared, largest_indices
 from ..simulate import structure_factors
+
+SMOOTHED = 10  # shells on each side, as phenix.mtriage smooths
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,20 @@ def shell_correlation(first: np.ndarray, second: np.ndarray, d: np.ndarray) -> C
     fsc = np.divide(cross, power, out=np.zeros_like(cross), where=power > 0)
     fine = mean_d <= 15
     if len(mean_d) > 10 and fine.sum() > 10:
-        fsc[fine] = signal.savgol_filter(fsc[fine], 21, 2, mode="mirror")
+        fsc[fine] = smoothed(fsc[fine])
     order = np.argsort(-mean_d, kind="stable")
     return Curve(mean_d[order], fsc[order])
+
+
+def smoothed(values: np.ndarray) -> np.ndarray:
+    """Each value (n,) from a parabola through it and its ten neighbours on each side (Savitzky & Golay 1964).
+
+    scipy.signal does the same, but takes longer to import than half of torch.
+    """
+    m = SMOOTHED
+    offsets = np.arange(-m, m + 1)
+    weights = 3 * (3 * m * m + 3 * m - 1 - 5 * offsets**2) / ((2 * m - 1) * (2 * m + 1) * (2 * m + 3))
+    return ndimage.correlate1d(values, weights, mode="mirror")
 
 
 def resolution_at(curve: Curve, cutoff: float) -> float | None:
