@@ -192,12 +192,16 @@ def _moments(values: np.ndarray, masked: bool) -> tuple[float, float]:
     """Skewness, about the solvent where a mask tells exactly what that is, and excess kurtosis."""
     values = values.astype(np.float64)
     deviation = values - values.mean()
-    second = np.mean(deviation**2)
+    squares = deviation**2
+    second = np.mean(squares)
     if second == 0:
         return 0.0, 0.0
-    about = values if masked else deviation
-    skew = float(np.mean(about**3) / np.mean(about**2) ** 1.5)
-    return skew, float(np.mean(deviation**4) / second**2 - 3)
+    return _skewness(values if masked else deviation), float(np.mean(squares**2) / second**2 - 3)
+
+
+def _skewness(values: np.ndarray) -> float:
+    squares = values**2  # numpy takes ten times as long for any other power
+    return float(np.mean(squares * values) / np.mean(squares) ** 1.5)
 
 
 def _noiseless(name: str, values: np.ndarray, solvent: Solvent) -> InputWarning | None:
@@ -205,8 +209,7 @@ def _noiseless(name: str, values: np.ndarray, solvent: Solvent) -> InputWarning 
     used = values[solvent.inside]
     if (used < 0).any():
         return None
-    deviation = used - used.mean()
-    skew = float(np.mean(deviation**3) / np.mean(deviation**2) ** 1.5)
+    skew = _skewness(used - used.mean())
     if skew < NOISELESS_SKEW:
         return None
     text = (
