@@ -154,7 +154,9 @@ def _regions(
         labels, count = ndimage.label(free & (difference > share * whole), np.ones((3, 3, 3)))
         if count == 0:
             break
-        peaks = ndimage.maximum(ratio, labels, np.arange(1, count + 1))
+        inside = labels > 0
+        peaks = np.zeros(count, ratio.dtype)  # all are above EXTENT_SIGMA; ndimage.maximum would sort the whole map
+        np.maximum.at(peaks, labels[inside] - 1, ratio[inside])
         boxes = ndimage.find_objects(labels)
         for index in np.flatnonzero(peaks >= SITE_SIGMA):  # nothing less counts anywhere
             voxels = np.argwhere(labels[boxes[index]] == index + 1) + [s.start for s in boxes[index]]
