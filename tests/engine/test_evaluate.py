@@ -8,20 +8,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import references
+from made_models import model_at
 from matplotlib import image
 from pair_entries import protein, write_density, write_model
 
 import evaluate
-from cryomap.atoms import read_model
+from cryomap.atoms import Residue, read_model
 from cryomap.density import DensityMap, read_map, resample, write_map
 from cryomap.enhancement.methods import load_method
 from cryomap.enhancement.run import enhance
 from cryomap.grid import Grid
 from cryomap.metrics.correlation import correlations, fixed_scale, model_map, pearson
+from cryomap.metrics.results import MapScores
 from cryomap.simulate import structure_factor_map
 from evaluation.auto_sharpen import auto_sharpened
 from evaluation.measures import DEPOSITED, MEASURES, NYQUIST, summarise
 from evaluation.noise_free import noise_free
+from evaluation.residues import better_residues, structure_shares
 from evaluation.sharpening import best_sharpening, sharpened
 from evaluation.tables import report
 
@@ -134,6 +137,45 @@ def test_means_are_over_the_maps_a_variant_has():
     text = report({"entries": entries, "methods": {"other": {"kind": "test"}}})
     assert "| CC_box_hr | 0.600 | 0.500 (deposited 0.450; 2 maps) |" in text
     assert "| CC_box_hr | 1 of 2, 0.100 |" in text and "- c, other: not done within 60 s" in text
+
+
+def test_residues_that_became_better_are_counted_by_what_they_are_in():
+    """Straight P-SEA geometry: 12 residues of an ideal helix, 8 of an extended strand, 3 waters."""
+    turn = np.radians(100) * np.arange(12)
+    helix = np.stack([2.3 * np.cos(turn), 2.3 * np.sin(turn), 1.5 * np.arange(12)], axis=1)
+    strand = np.stack([30 + 0.95 * (np.arange(8) % 2), np.zeros(8), 3.3 * np.arange(8)], axis=1)
+    residues = [Residue("A", i, "", "ALA", "protein") for i in range(12)]
+    residues += [Residue("B", i, "", "VAL", "protein") for i in range(8)]
+    residues += [Residue("W", i, "", "HOH", "water") for i in range(3)]
+    positions = np.concatenate([helix, strand, np.full((3, 3), 60.0)])
+    model = model_at(positions, names=["CA"] * 20 + ["O"] * 3, residues=residues)
+    assert structure_shares(model) == {"helix": 0.6, "strand": 0.4}
+    before, after = np.full(23, 0.5), np.full(23, 0.4)
+    after[:9], after[12:14], after[20] = 0.6, 0.51, 0.9
+    before[2], after[19] = np.nan, np.nan  # counted nowhere
+    scores = {
+        DEPOSITED: MapScores("a", residue_rscc=before),
+        "better": MapScores("b", residue_rscc=after),
+        "same": MapScores("c", residue_rscc=before.copy()),
+    }
+    found = better_residues(model, scores)
+    assert set(found) == {"better", "same"}
+    assert found["better"] == pytest.approx(
+        {"better": 11 / 21, "helix": 8 / 11, "strand": 2 / 7, "other": None}
+    )
+    assert found["same"]["better"] == 0
+    assert better_residues(model, {DEPOSITED: MapScores("a"), "b": MapScores("b")}) == {}
+
+
+def test_gains_are_split_by_secondary_structure():
+    shares = {"helical": (0.6, 0.1), "sheet": (0.1, 0.5), "mixed": (0.3, 0.3)}
+    entries = []
+    for name, gain in (("helical", 0.1), ("sheet", 0.04), ("mixed", -0.02)):
+        one = entry(name, deposited={"cc_mask_hr": 0.5}, other={"cc_mask_hr": 0.5 + gain})
+        entries.append(one | {"structure": dict(zip(("helix", "strand"), shares[name], strict=True))})
+    text = report({"entries": entries, "methods": {}})
+    for title, gain in (("rich in helix", "+0.100"), ("rich in strands", "+0.040"), ("other", "-0.020")):
+        assert f"| CC_mask_hr, {title} (1) | {gain} ({gain} to {gain}) |" in text
 
 
 def test_conformations_and_density_without_a_model_are_told():
