@@ -67,6 +67,10 @@ def content(path: str | os.PathLike, what: str) -> Iterator[BufferedIOBase]:
         raise
     except PermissionError as error:
         raise InputError(f"{path}: can't be read ({error.strerror})") from None
+    except gzip.BadGzipFile as error:
+        other = str(error).startswith("Not a gzipped file")
+        told = "other bytes follow its gzip data; unpack it" if other else error
+        raise InputError(f"{path}: not a readable {what} ({told})") from None
     except _BROKEN as error:
         raise InputError(f"{path}: not a readable {what} ({error})") from None
 
@@ -118,6 +122,8 @@ def kind_of(first: bytes) -> str:
             return name
     if not first:
         return "empty"
+    if first[257:262] == b"ustar":
+        return "a tar archive; unpack it"
     start = first[:512].lstrip().lower()
     if start.startswith((b"<!doctype", b"<html")):
         return "a web page; the download went wrong"

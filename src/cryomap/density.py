@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import logging
 import math
 import os
 import warnings
@@ -19,7 +20,10 @@ from .containers import content, kind_of, read_at_most
 from .errors import InputError, memory_for
 from .grid import Grid, three_floats
 from .mrc import HEADER_BYTES, SLACK, Header, data_start, header_bytes, parse_header
+from .mrc_place import NSTART_FIRST, start_of
 from .replacing import replacing
+
+log = logging.getLogger(__name__)
 
 MOST_COMPRESSION = 1040  # what gzip can make of a byte; a map that promises more isn't all there
 LABEL = "ChimeraX-MapEnhance"  # a result of ours carries a label with it
@@ -52,11 +56,15 @@ class DensityMap:
             raise ValueError(f"values {self.values.shape} do not fit grid {self.grid.shape}")
 
 
-def read_map(path: str | os.PathLike) -> DensityMap:
+def read_map(path: str | os.PathLike, voxel_size: float | None = None) -> DensityMap:
     """Read an MRC/CCP4 map, plain or compressed (gzip, bzip2), in whatever axis order it was written.
 
     The header is read first, and what it promises is compared with the file before anything large is read.
     Where the words of a header leave a choice ChimeraX's is taken, and `notes` says so (see `mrc`).
+
+    Args:
+        path: the file.
+        voxel_size: in A, in place of the header's; the origin stays the voxel that it was.
 
     Raises:
         InputError: no such file, not a map, truncated, a complex transform, a 2D image, an image or volume
@@ -64,14 +72,14 @@ def read_map(path: str | os.PathLike) -> DensityMap:
         MemoryError: its voxels don't fit into memory.
     """
     name = Path(path).name
-    suffix = Path(name.lower().removesuffix(".gz").removesuffix(".bz2")).suffix
+    suffix = _suffix(Path(path))
     with content(path, "MRC/CCP4 map") as file:
         first = file.read(HEADER_BYTES)
         what = kind_of(first)
         if what:
             raise InputError(f"{path}: not an MRC/CCP4 map: {what}")
         try:
-            header = parse_header(first, suffix)
+            header = parse_header(first, suffix, voxel_size)
             with memory_for(f"{path}, {' x '.join(map(str, header.grid.size))} voxels"):
                 voxels = _voxels(file, header)
                 offset, note = data_start(header, voxels)
@@ -79,7 +87,13 @@ def read_map(path: str | os.PathLike) -> DensityMap:
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
     notes = tuple(f"{name}: {text}" for text in (*header.notes, note) if text)
-    return DensityMap(values, header.grid, name, header.frame, header.labels, notes)
+    density = DensityMap(values, header.grid, name, header.frame, header.labels, notes)
+    return density if voxel_size is None else _with_voxel_size(density, voxel_size)
+
+
+def _suffix(path: Path) -> str:
+    """Of a file's name, lower case, that of its compression left out."""
+    return Path(path.name.lower().removesuffix(".gz").removesuffix(".bz2")).suffix
 
 
 def _voxels(file: BufferedIOBase, header: Header) -> bytearray:
@@ -136,6 +150,9 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
         InputError: the folder is missing or can't be written, or the disk is full; nothing is left behind.
     """
     path = Path(path)
+    if _suffix(path) in NSTART_FIRST and start_of(density.grid) is None:
+        reason = f"NSTART, all that is read of a {_suffix(path)} file, can't say its place"
+        log.warning("%s: ChimeraX will open it at 0, 0, 0, since %s; name it .mrc", path, reason)
     values = np.ascontiguousarray(density.values, "<f4")
     with (
         replacing(path) as temporary,
@@ -153,10 +170,7 @@ def _packer(plain: BufferedIOBase, suffix: str) -> AbstractContextManager:
     return bz2.BZ2File(plain, "wb") if suffix == ".bz2" else nullcontext(plain)
 
 
-def with_voxel_size(density: DensityMap, size: float | None) -> DensityMap:
-    """The same voxels, `size` A large; the origin stays the voxel that it was. None changes nothing."""
-    if size is None:
-        return density
+def _with_voxel_size(density: DensityMap, size: float) -> DensityMap:
     old = density.grid
     new = replace(old, step=(size, size, size))
     origin = new.axes @ np.linalg.solve(old.axes, np.array(old.origin))

@@ -197,7 +197,7 @@ def read_job(path: Path) -> Job:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a job file ({error})") from None
     return from_plain(Job, content, f"{path}: job")
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TextIO
 
+# Control characters, by which a name could command a terminal, as escapes; what moves by a line, tab or bar is ours.
+HARMLESS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
+
 
 class LogLines(logging.StreamHandler):
     """The log in lines. Warnings are called so; the same note on several maps is told of the first alone."""
@@ -26,4 +29,4 @@ class LogLines(logging.StreamHandler):
         """Its text."""
         kinds = {"notes": "note: ", "lost": ""}
         warning = "warning: " if record.levelno >= logging.WARNING else ""
-        return kinds.get(record.name.rpartition(".")[2], warning) + record.getMessage()
+        return kinds.get(record.name.rpartition(".")[2], warning) + record.getMessage().translate(HARMLESS)

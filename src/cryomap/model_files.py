@@ -41,7 +41,7 @@ def read_structure(path: str | os.PathLike) -> tuple[gemmi.Structure, list[str]]
     if (what and what not in ("a text file", "empty")) or b"\0" in first:
         raise InputError(f"{path}: not a readable atomic model{': ' * bool(what)}{what}")
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     del data

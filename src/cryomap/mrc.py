@@ -65,12 +65,13 @@ class Header:
         return np.require(stored.transpose(order), np.float32, ["C", "A", "W"])
 
 
-def parse_header(first: bytes, suffix: str = ".mrc") -> Header:
+def parse_header(first: bytes, suffix: str = ".mrc", voxel_size: float | None = None) -> Header:
     """Read the 1024 bytes of a header as ChimeraX does, unless the file plainly says otherwise.
 
     Args:
         first: the file's first bytes.
         suffix: of its name, lower case; it decides which words place the map where they disagree.
+        voxel_size: in A, taken where the header has none that can be.
 
     Raises:
         InputError: no MRC header, or a number in it that can't be; without the file's name.
@@ -86,7 +87,7 @@ def parse_header(first: bytes, suffix: str = ".mrc") -> Header:
         if any(words["axes"]):
             notes.append(f"MAPC, MAPR, MAPS of {tuple(words['axes'].tolist())} are no axes; 1, 2, 3 is taken")
         axes = (0, 1, 2)
-    grid, frame, placed = place_of(words, axes, suffix)
+    grid, frame, placed = place_of(words, axes, suffix, voxel_size)
     extended = int(words["extended"])
     return Header(size, kind, extended, axes, grid, frame, _labels(words), (*notes, *placed))
 

@@ -16,13 +16,16 @@ VOXEL_SIZES = (0.01, 1000.0)  # A
 FLATTEST = 0.05  # volume of a cell / that of the box with the same edges
 
 
-def place_of(words: np.void, axes: tuple[int, int, int], suffix: str) -> tuple[Grid, str, list[str]]:
+def place_of(
+    words: np.void, axes: tuple[int, int, int], suffix: str, voxel_size: float | None = None
+) -> tuple[Grid, str, list[str]]:
     """The grid of a header, which words gave its origin ("origin" or "nstart"), and what was taken otherwise.
 
     Args:
         words: of the header.
         axes: which of x, y, z (0, 1, 2) columns, rows and sections are.
         suffix: of the file's name, lower case.
+        voxel_size: in A, taken where the header has none that can be.
 
     Raises:
         InputError: a number that can't be; without the file's name.
@@ -30,10 +33,18 @@ def place_of(words: np.void, axes: tuple[int, int, int], suffix: str) -> tuple[G
     notes: list[str] = []
     size = words["size"].tolist()
     shape = three_ints(size[axes.index(axis)] for axis in (2, 1, 0))
-    step = _voxel_size(words, shape)
+    step = _voxel_size(words, shape, voxel_size)
     angles = _cell_angles(words)
     origin, frame = _origin(words, axes, shape, step, angles, suffix, notes)
     return Grid(shape, step, origin, angles, _rotation(words, notes)), frame, notes
+
+
+def start_of(grid: Grid) -> tuple[int, int, int] | None:
+    """What NSTART says the grid's origin; None where that is no whole number of steps."""
+    start = np.linalg.inv(skew_matrix(grid.cell_angles)) @ grid.origin / grid.step
+    if not np.allclose(start, np.round(start), atol=1e-3) or abs(start).max() >= 2**31:
+        return None
+    return three_ints(np.round(start))
 
 
 def set_place(words: np.void, grid: Grid) -> list[bytes]:
@@ -44,9 +55,7 @@ def set_place(words: np.void, grid: Grid) -> list[bytes]:
     words["lengths"] = np.array(grid.size) * grid.step
     words["angles"] = grid.cell_angles
     words["origin"] = grid.origin
-    start = np.linalg.inv(skew_matrix(grid.cell_angles)) @ grid.origin / grid.step
-    if np.allclose(start, np.round(start), atol=1e-3) and abs(start).max() < 2**31:
-        words["start"] = np.round(start)
+    words["start"] = start_of(grid) or 0
     if np.allclose(grid.rotation, IDENTITY):
         return []
     turn = Rotation.from_matrix(grid.rotation).as_rotvec(degrees=True)
@@ -54,15 +63,21 @@ def set_place(words: np.void, grid: Grid) -> list[bytes]:
     return [ROTATION + b"%12.8f %12.8f %12.8f %12.8f" % (*(turn / angle), angle)]
 
 
-def _voxel_size(words: np.void, shape: tuple[int, int, int]) -> tuple[float, float, float]:
+def _voxel_size(
+    words: np.void, shape: tuple[int, int, int], instead: float | None
+) -> tuple[float, float, float]:
     intervals = words["intervals"].tolist()
     if min(intervals) <= 0:
         intervals = shape[::-1]
     # Six decimals: the header's lengths are float32, and 1.3400000436 is meant to be 1.34.
     step = tuple(round(length / n, 6) for length, n in zip(words["lengths"].tolist(), intervals, strict=True))
     if not all(VOXEL_SIZES[0] <= length <= VOXEL_SIZES[1] for length in step):
+        if instead is not None:
+            return (instead, instead, instead)
         size = " x ".join(f"{length:g}" for length in step)
-        raise InputError(f"voxel size {size} A; set the true voxel size in the header")
+        raise InputError(
+            f"voxel size {size} A; set the true one in the header, or give it (--voxel-size) to enhance"
+        )
     return step
 
 

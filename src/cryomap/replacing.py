@@ -14,6 +14,8 @@ from pathlib import Path
 
 from .errors import WriteError
 
+LONGEST_NAME = 255 - len("..xxxxxxxx.tmp")  # bytes
+
 
 @contextmanager
 def replacing(path: str | os.PathLike, make_folders: bool = False) -> Iterator[str]:
@@ -36,7 +38,7 @@ def replacing(path: str | os.PathLike, make_folders: bool = False) -> Iterator[s
         device = is_device(target)
         if not device:
             _remove_leftovers(target)
-        lock, temporary = tempfile.mkstemp(".tmp", f".{target.name}.", dir=None if device else target.parent)
+        lock, temporary = tempfile.mkstemp(".tmp", _prefix(target), dir=None if device else target.parent)
         _lock(lock)
         yield temporary
         if device:
@@ -64,10 +66,15 @@ def is_device(path: Path) -> bool:
         return False
 
 
+def _prefix(target: Path) -> str:
+    """How the names of half-written files of `target` begin; of a long name, what leaves room for the rest."""
+    return f".{os.fsdecode(os.fsencode(target.name)[:LONGEST_NAME])}."
+
+
 def _remove_leftovers(target: Path) -> None:
     """Remove half-written files of `target` whose process is gone: those in the making are locked by theirs."""
-    ours = re.compile(re.escape(f".{target.name}.") + r"[a-z0-9_]{8}\.tmp")
-    for name in glob.glob(f".{glob.escape(target.name)}.*.tmp", root_dir=target.parent):
+    ours = re.compile(re.escape(_prefix(target)) + r"[a-z0-9_]{8}\.tmp")
+    for name in glob.glob(f"{glob.escape(_prefix(target))}*.tmp", root_dir=target.parent):
         if ours.fullmatch(name):
             with suppress(OSError), open(target.parent / name, "rb") as file:
                 _lock(file.fileno())

@@ -84,7 +84,10 @@ def test_formats_agree(model, tmp_path):
     structure = gemmi.read_pdb_string(PDB)
     structure.setup_entities()
     structure.make_mmcif_document().write_file(str(tmp_path / "model.cif"))
-    for name in ("model.pdb.gz", "model.cif"):
+    mark = "\ufeff".encode()  # with which some editors begin a file
+    (tmp_path / "marked.pdb").write_bytes(mark + PDB.encode())
+    (tmp_path / "marked.cif").write_bytes(mark + (tmp_path / "model.cif").read_bytes())
+    for name in ("model.pdb.gz", "model.cif", "marked.pdb", "marked.cif"):
         other = read_model(tmp_path / name)
         assert np.allclose(other.positions, model.positions)
         assert other.atom_names.tolist() == model.atom_names.tolist()

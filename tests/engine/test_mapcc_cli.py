@@ -102,6 +102,13 @@ def test_files_and_table(folder, tmp_path, capsys):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o.csv", "o.json", "o.png"]
 
 
+def test_a_plot_that_no_program_reads_is_refused_before_the_work(folder, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(InputError, match=r"o\.xyz: can't be written; a plot is a \.png"):
+        mapcc(folder / "map.mrc", "--to", folder / "model.pdb", "--plot", tmp_path / "o.xyz")
+    assert capsys.readouterr().err == ""
+
+
 def test_mask_and_sigma_from_the_command_line(folder, tmp_path, capsys):
     mask = np.zeros(GRID.shape, np.float32)
     mask[10:25, 10:25, 10:25] = 1

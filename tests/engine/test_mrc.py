@@ -235,6 +235,7 @@ def test_angles_that_were_never_set_are_right(read, good):
         (b"PK\3\4" + bytes(5000), "zip"),
         (b"\xfd7zXZ\0" + bytes(5000), "xz"),
         (gzip.compress(gzip.compress(bytes(5000))), "gzip"),
+        (b"m.mrc" + bytes(252) + b"ustar\00000" + bytes(5000), "tar archive"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9, "PNG"),
         (b"<!DOCTYPE html><html>404</html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "Git LFS"),
@@ -245,6 +246,11 @@ def test_angles_that_were_never_set_are_right(read, good):
 def test_other_files_are_called_what_they_are(read, content, what):
     with pytest.raises(InputError, match=rf"m\.mrc: .*{what}"):
         read(content)
+
+
+def test_bytes_behind_gzip_data_are_told(read, good):
+    with pytest.raises(InputError, match=r"m\.mrc: .*other bytes follow its gzip data; unpack it"):
+        read(gzip.compress(good) + b"behind")
 
 
 def test_what_is_no_file_is_called_what_it_is(tmp_path):
@@ -314,6 +320,16 @@ def test_both_words_say_the_same_place(tmp_path, values):
     header = (tmp_path / "m.map").read_bytes()[:1024]
     assert struct.unpack_from("<3i", header, 16) == (-10, 20, 30)
     assert struct.unpack_from("<3f", header, 196) == (-11, 24, 39)
+
+
+@pytest.mark.parametrize(
+    ("name", "shift", "told"),
+    [("m.map", 0, False), ("m.mrc", 0.4, False), ("m.map", 0.4, True), ("m.CCP4.gz", 0.4, True)],
+)
+def test_a_place_that_chimerax_will_not_read_is_told(tmp_path, values, caplog, name, shift, told):
+    grid = Grid(SHAPE, (1.1, 1.2, 1.3), (-11.0 + shift, 24.0, 39.0))
+    write_map(DensityMap(values, grid), tmp_path / name)
+    assert ("0, 0, 0" in caplog.text) == told
 
 
 @pytest.mark.parametrize("name", ["m.mrc", "m.mrc.gz", "m.map.bz2"])

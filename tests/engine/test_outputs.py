@@ -115,6 +115,21 @@ def test_rights_that_can_not_be_changed_lose_no_result(tmp_path, monkeypatch):
 
 
 @unix
+@pytest.mark.parametrize("name", ["x" * 251 + ".mrc", "é" * 125 + ".mrc"])
+def test_the_longest_names_are_written(tmp_path, name):
+    require_outputs([tmp_path / name])
+    with replacing(tmp_path / name) as left:
+        Path(left).write_text("whole")
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_text() == "whole"
+    leftover = tmp_path / Path(left).name
+    leftover.write_text("of a process that was killed")
+    with replacing(tmp_path / name):
+        assert not leftover.exists()
+    with pytest.raises(WriteError):
+        require_outputs([tmp_path / f"{name}xx"])
+
+
+@unix
 def test_only_what_a_dead_process_left_of_the_same_file_is_removed(tmp_path):
     ours = [".out.mrc.abcdefgh.tmp", ".out.mrc.x1y2z3_9.tmp"]
     foreign = [

@@ -80,6 +80,13 @@ def test_numbers_below_zero_are_no_options(maps, number):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_name_commands_no_terminal(maps):
+    (maps / "a.mrc").rename(maps / "\x1b[2J\x9b.mrc")
+    done = shell(maps, "cryomap mapcc *2J*.mrc --to 漢.mrc --metrics cc --resolution 5")
+    assert done.returncode == 0 and "\\x1b[2J" in done.stdout and "\\x1b[2J" in done.stderr
+    assert not {"\x1b", "\x9b"} & {*done.stdout, *done.stderr}
+
+
 @pytest.mark.parametrize("megabytes", [60, 120, 220, 500, 1000])
 def test_a_limit_in_which_nothing_can_start_is_said(maps, megabytes):
     # Two threads: with one, fewer of these limits make OpenBLAS ask for memory without end.

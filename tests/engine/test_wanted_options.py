@@ -9,7 +9,7 @@ from conftest import save_as, sharpener
 
 from cryomap.batch.files import enhance_file
 from cryomap.contour import enclosed_volume
-from cryomap.density import DensityMap, read_map, with_voxel_size, write_map
+from cryomap.density import DensityMap, read_map, write_map
 from cryomap.enhancement import device as device_module
 from cryomap.enhancement.device import choose_device
 from cryomap.enhancement.filter import filtered
@@ -63,20 +63,29 @@ def test_the_result_is_filtered_and_its_contour_goes_along(rng, tmp_path):
     assert enclosed_volume(wanted.result.values, report.contour_out, 1.0) == pytest.approx(
         report.volume, rel=0.01
     )
-    assert (
-        report.contour_out != plain.report.contour_out and report.trust.lost == plain.report.trust.lost
-    )
+    assert report.contour_out != plain.report.contour_out and report.trust.lost == plain.report.trust.lost
 
 
-def test_a_voxel_size_moves_no_voxel_against_the_others():
+def test_a_voxel_size_moves_no_voxel_against_the_others(tmp_path):
     """The point that lay at zero stays at its place in the box, whatever the size."""
     grid = Grid((10, 12, 14), (1.0, 1.0, 1.0), (-3.0, 4.0, 7.0))
-    density = DensityMap(np.zeros(grid.shape, np.float32), grid)
-    changed = with_voxel_size(density, 1.35)
+    write_map(DensityMap(np.ones(grid.shape, np.float32), grid), tmp_path / "m.mrc")
+    changed = read_map(tmp_path / "m.mrc", 1.35)
     assert changed.grid.step == (1.35,) * 3 and changed.grid.shape == grid.shape
     np.testing.assert_allclose(changed.grid.origin, 1.35 * np.array(grid.origin))
     np.testing.assert_allclose(changed.grid.to_indices(np.zeros(3)), grid.to_indices(np.zeros(3)))
-    assert with_voxel_size(density, None) is density
+    assert read_map(tmp_path / "m.mrc").grid == grid
+
+
+@pytest.mark.parametrize("length", [0, -5, float("nan"), 1e-30])
+def test_a_voxel_size_takes_the_place_of_one_never_set(tmp_path, length):
+    write_map(DensityMap(np.ones((9, 10, 11), np.float32), Grid((9, 10, 11))), tmp_path / "m.mrc")
+    content = bytearray((tmp_path / "m.mrc").read_bytes())
+    content[40:52] = np.full(3, length, "<f4").tobytes()
+    (tmp_path / "m.mrc").write_bytes(content)
+    with pytest.raises(InputError, match=r"voxel size .* set the true one in the header, or give it"):
+        read_map(tmp_path / "m.mrc")
+    assert read_map(tmp_path / "m.mrc", 1.35).grid == Grid((9, 10, 11), (1.35,) * 3)
 
 
 def test_a_file_with_a_wrong_voxel_size_is_enhanced_with_the_right_one(rng, tmp_path):

@@ -77,7 +77,7 @@ def _address_in(path: str) -> str:
         address = json.loads(Path(path).read_text(encoding="utf-8"))["address"]
         if not isinstance(address, str):
             raise TypeError
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise InputError(
             f"--dask {path}: no scheduler file; give the one that dask scheduler --scheduler-file writes"
         ) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..atoms import read_model
-from ..density import DensityMap, is_ours, read_map, with_voxel_size, write_map
+from ..density import DensityMap, is_ours, read_map, write_map
 from ..errors import InputError, memory_for
 from ..job import Options
 from ..networks.card import BUNDLED
@@ -115,7 +115,7 @@ def read_input(source: str | os.PathLike, options: Options) -> DensityMap:
     Raises:
         InputError, MemoryError: as `read_map`.
     """
-    density = with_voxel_size(read_map(source), options.voxel_size)
+    density = read_map(source, options.voxel_size)
     for note in density.notes:
         note_log.warning(note)
     return density

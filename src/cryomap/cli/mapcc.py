@@ -85,6 +85,10 @@ def run(options: argparse.Namespace) -> None:
     given = (options.csv, options.json, options.plot, options.local_resolution)
     outputs = [path for path in given if path is not None and path != "-"]
     require_outputs(outputs, [*options.maps, *options.to, options.mask])
+    if options.plot:
+        from ..metrics.plots import require_plottable, save_plot
+
+        require_plottable(options.plot)
     if options.csv == options.json == "-":
         raise InputError("--json - and --csv - would print into each other; give one of them a file")
     if options.contour and len(options.contour) != len(options.maps):
@@ -128,8 +132,6 @@ def run(options: argparse.Namespace) -> None:
     if options.csv and options.csv != "-":
         write_text(report.to_csv(), options.csv)
     if options.plot:
-        from ..metrics.plots import save_plot
-
         save_plot(report, options.plot)
     if options.csv == "-":
         print(report.to_csv(), end="")

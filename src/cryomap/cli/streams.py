@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from ..errors import InputError, WriteError
+from ..log_lines import HARMLESS
 
 INTERRUPTED = 130  # the exit status after Ctrl-C
 LEAST_MEMORY = 2**30  # bytes of address space; PyTorch is loaded in 0.7 of it
@@ -49,14 +50,14 @@ def stoppable() -> Iterator[None]:
 
 
 class _Forgiving:
-    """A stream whose reader may go away: the work goes on without it."""
+    """A stream whose reader may go away: the work goes on without it. No name in the text commands a terminal."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
 
     def write(self, text: str) -> int:
         with self._forgiven():
-            self._stream.write(text)
+            self._stream.write(text.translate(HARMLESS))
         return len(text)
 
     def flush(self) -> None:

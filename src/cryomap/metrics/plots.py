@@ -107,11 +107,10 @@ def save_plot(report: Assessment, path: str | os.PathLike) -> None:
         InputError: matplotlib is not installed, there is nothing to draw, or the file can't be written.
     """
     path = Path(path)
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("a plot needs matplotlib: pip install matplotlib") from None
+    require_plottable(path)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     tracks = [
         (title, attribute)
         for title, attribute in (("RSCC", "residue_rscc"), ("Q-score", "residue_q"))
@@ -128,11 +127,19 @@ def save_plot(report: Assessment, path: str | os.PathLike) -> None:
         draw_fsc(axes[0], fsc_curves(report, [scores.name for scores in report.maps]))
     for axis, (title, attribute) in zip(axes[has_curves:], tracks, strict=True):
         _draw_track(axis, report, title, attribute)
-    kind = path.suffix[1:] or "png"
-    if kind not in figure.canvas.get_supported_filetypes():
-        raise InputError(f"{path}: can't be written; a plot is a .png, .pdf or .svg file")
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, format=kind)
+        figure.savefig(temporary, dpi=150, format=path.suffix[1:].lower() or "png")
+
+
+def require_plottable(path: str | os.PathLike) -> None:
+    """Raise InputError unless matplotlib is installed and writes files of that name."""
+    try:
+        from matplotlib.backend_bases import FigureCanvasBase
+    except ImportError:
+        raise InputError("a plot needs matplotlib: pip install matplotlib") from None
+    suffix = Path(path).suffix[1:].lower()
+    if suffix and suffix not in FigureCanvasBase.get_supported_filetypes():
+        raise InputError(f"{path}: can't be written; a plot is a .png, .pdf or .svg file")
 
 
 def _draw_track(axis: Axes, report: Assessment, title: str, attribute: str) -> None:
