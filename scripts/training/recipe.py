@@ -97,7 +97,8 @@ class RealMaps:
         poorer: resolutions (A) between which maps are made poorer; None leaves them as they are.
         poorer_share: of the maps within the recipe's resolutions that this is done to; finer ones always.
         b_factor: lowest and highest B factor (A^2) that is added; below 0: taken back.
-        b_share, free_rotation, anisotropic, resampled, masked, contrast: probabilities of each.
+        b_share, free_rotation, anisotropic, resampled, masked, unmasked, contrast: probabilities of each; `unmasked`
+            puts noise where a mask left nothing, as most maps with models were masked and most others are not.
         finer, coarser: maps are taken from so much (A) below the recipe's resolutions up to so much above them;
             all finer ones where they are made poorer.
     """
@@ -110,6 +111,7 @@ class RealMaps:
     anisotropic: float = 0.0
     resampled: float = 0.0
     masked: float = 0.0
+    unmasked: float = 0.0
     contrast: float = 0.0
     finer: float = 0.4
     coarser: float = 0.6

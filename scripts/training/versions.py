@@ -17,11 +17,14 @@ from .real_pairs import RealPair, padded
 from .recipe import RealMaps
 
 EDGE = 12  # voxels about a map, so that nothing comes round its edge
+SOLVENT = (0.05, 0.4)  # of the molecule's amplitude, at every frequency: what takes a mask's place
 
 
 def changes_maps(how: RealMaps) -> bool:
     """Whether versions of maps differ from the maps."""
-    return how.poorer is not None or any((how.anisotropic, how.resampled, how.masked, how.contrast))
+    return how.poorer is not None or any(
+        (how.anisotropic, how.resampled, how.masked, how.unmasked, how.contrast)
+    )
 
 
 def version(pair: RealPair, settings: Settings, how: RealMaps, rng: Generator) -> tuple[Tensor, Tensor]:
@@ -33,13 +36,17 @@ def version(pair: RealPair, settings: Settings, how: RealMaps, rng: Generator) -
         values = poorer(pair, resolution, rng)
     values, crop = padded(values, EDGE)
     box = Box(tuple(values.shape))
+    unmasked = bool(pair.empty.any()) and chance(how.unmasked, rng)
+    if unmasked:
+        power, shell = degrade.shell_means(box.fourier(values).abs() ** 2, box)
+        values = values + uniform(*SOLVENT, rng) * box.real(_noise(pair, power[shell], box, rng))
     if chance(how.contrast, rng):
         values = box.real(box.fourier(values) * degrade.solvent_contrast(box, rng))
     if chance(how.anisotropic, rng):
         values = box.real(box.fourier(values) * degrade.anisotropy(box, rng))
     if chance(how.resampled, rng):
         values = degrade.coarse_voxels(values, resolution, rng)
-    values = values[crop] * ~pair.empty
+    values = values[crop] if unmasked else values[crop] * ~pair.empty
     if chance(how.masked, rng):
         mask = _mask(pair, rng)
         values, known = values * mask, known | (mask == 0)
@@ -56,13 +63,17 @@ def poorer(pair: RealPair, resolution: float, rng: Generator) -> Tensor:
     box = Box(tuple(values.shape))
     f, s = box.fourier(values), box.frequencies
     power, shell = degrade.shell_means(f.abs() ** 2, box)
-    # Power of the padded box; the noise fills all of it, the molecule only a part.
-    filled = pair.filled * pair.raw.numel() / values.numel()
-    white = torch.fft.rfftn(normal(box.shape, rng, box.device), norm="ortho")
-    noise = white * (power[shell] / filled).sqrt().to(s.dtype)
+    noise = _noise(pair, power[shell], box, rng)
     kept = fsc_of_poorer(s, resolution)
     blur = torch.exp(-uniform(0, min(300.0, 6 * resolution**2), rng) / 4 * s**2)
     return box.real((kept * f + (1 - kept**2).sqrt() * noise) * blur)[crop]
+
+
+def _noise(pair: RealPair, power: Tensor, box: Box, rng: Generator) -> Tensor:
+    """Fourier coefficients of noise that is everywhere what `power` (of each coefficient) is within the molecule."""
+    filled = pair.filled * pair.raw.numel() / math.prod(box.shape)  # of the padded box
+    white = torch.fft.rfftn(normal(box.shape, rng, box.device), norm="ortho")
+    return white * (power / filled).sqrt().to(box.frequencies.dtype)
 
 
 def fsc_of_poorer(s: Tensor, resolution: float) -> Tensor:

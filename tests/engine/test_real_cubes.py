@@ -132,6 +132,26 @@ def test_masks_of_a_version_make_more_known_not_less(tmp_path):
     assert torch.equal(known, pair.known)
 
 
+def test_noise_takes_the_place_of_a_mask(tmp_path):
+    """It is there at 5 to 40 % of the molecule's amplitude, half of the time; what has its solvent stays as it is."""
+    atoms = positions(3)
+    values = density(atoms)
+    write_pair(tmp_path, "masked", np.where(values > 0.15, values, 0), atoms)
+    write_pair(tmp_path, "whole", values + 0.05 * np.random.default_rng(0).standard_normal(SHAPE), atoms)
+    masked, whole = (real_pair(entry(tmp_path, name), SETTINGS) for name in ("masked", "whole"))
+    how, ratios = RealMaps(unmasked=0.5), []
+    for seed in range(40):
+        observed, known = version(masked, SETTINGS, how, torch.Generator().manual_seed(seed))
+        assert torch.equal(known, masked.known)
+        outside = observed[masked.empty]
+        ratios.append(float(outside.std() / observed[~masked.empty].square().mean().sqrt()))
+        observed = version(whole, SETTINGS, how, torch.Generator().manual_seed(seed))[0]
+        assert torch.allclose(observed, whole.observed, atol=1e-3 * float(whole.observed.std()))
+    ratios = np.array(ratios)
+    assert 10 <= (ratios == 0).sum() <= 30
+    assert 0.02 < ratios[ratios > 0].min() < 0.15 and 0.2 < ratios.max() < 0.6
+
+
 def test_free_rotations_turn_input_target_and_what_is_known_alike():
     cube = 16
     size = room_to_turn(cube)
