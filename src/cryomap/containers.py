@@ -82,6 +82,8 @@ def require_file(path: str | os.PathLike) -> Path:
         InputError: it says what there is instead.
     """
     text = os.fspath(path)
+    if not text:
+        raise InputError("the name of a file to read is empty; give one")
     if re.match(r"[a-z]+://", text):
         raise InputError(f"{text}: an address; download the file and give its name")
     path = Path(text)

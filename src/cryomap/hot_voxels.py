@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from .density import DensityMap
+from .grid import three_ints
 
 MOST = 64  # voxels; more are something else
+TOGETHER = 4  # voxels at most that touch one another, as where a particle grazed a detector
 ABOVE_NEIGHBOURS = (
     8.0  # times the strongest of 26; the sharpest density at twice its resolution's steps has 3
 )
@@ -16,7 +19,7 @@ ABOVE_SIGMA = 20.0  # of all other voxels
 
 
 def hot_voxels(values: np.ndarray) -> list[tuple[int, int, int]]:
-    """Places (z, y, x) of voxels that stand alone, far above all their neighbours or far below.
+    """Places (z, y, x) of voxels that stand alone or by a few, far above all their neighbours or far below.
 
     Args:
         values: (z, y, x), finite.
@@ -33,14 +36,28 @@ def hot_voxels(values: np.ndarray) -> list[tuple[int, int, int]]:
     power = sum(float(np.square(section, dtype=np.float64).sum()) for section in strength)
     sigma = float(np.sqrt(power / (values.size - count or count)))
     strength.flat[order] = strongest
+    order = order[strongest > ABOVE_SIGMA * sigma]
     places = np.stack(np.unravel_index(order, values.shape), axis=1)
-    found = []
-    for place, value in zip(places.tolist(), strongest.tolist(), strict=True):
-        box = tuple(slice(max(0, i - 1), i + 2) for i in place)
-        around = np.sort(strength[box], axis=None)[-2] if strength[box].size > 1 else 0.0
-        if value > ABOVE_SIGMA * sigma and value > ABOVE_NEIGHBOURS * float(around):
-            found.append((place[0], place[1], place[2]))
+    touching = abs(places[:, None] - places).max(axis=2, initial=0) <= 1
+    _, groups = connected_components(touching)
+    found: list[tuple[int, int, int]] = []
+    for group in np.unique(groups):
+        together = order[groups == group]
+        if len(together) <= TOGETHER and _stand_out(strength, together):
+            found += [three_ints(place) for place in places[groups == group]]
     return found
+
+
+def _stand_out(strength: np.ndarray, together: np.ndarray) -> bool:
+    """Whether each of these voxels (flat indices) is far above all neighbours of theirs; `strength` stays the same."""
+    values = strength.flat[together]
+    strength.flat[together] = 0
+    places = np.stack(np.unravel_index(together, strength.shape), axis=1)
+    around = max(
+        float(strength[tuple(slice(max(0, i - 1), i + 2) for i in place)].max()) for place in places.tolist()
+    )
+    strength.flat[together] = values
+    return bool(values.min() > ABOVE_NEIGHBOURS * around)
 
 
 def without_hot_voxels(density: DensityMap) -> tuple[DensityMap, str]:

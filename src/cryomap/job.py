@@ -63,6 +63,8 @@ class Option:
         words = self.name.replace("_", " ")
         if value is None and self.default is None:
             return None
+        if value == "" and not self.choices:
+            raise InputError(f"{words} is empty; give a name, or leave the option out")
         value = from_plain(self.kind, value, words)
         other = self.also and re.fullmatch(self.also, str(value))
         if self.choices and value not in self.choices and not other:

@@ -51,6 +51,17 @@ def test_density_holds_no_hot_voxels(density, rng):
     assert not tamed.values.any() and told.startswith("p.mrc: the voxel x, y, z = 10, 10, 10 (1)")
 
 
+@pytest.mark.parametrize("also", [(0, 0, 1), (1, -1, 1), (0, 1, 0)])
+def test_hot_voxels_that_touch_are_named_together(density, also):
+    values = density.values.copy()
+    places = [(3, 4, 5), tuple(np.add((3, 4, 5), also))]
+    for place, height in zip(places, (1e4, 3e3), strict=True):
+        values[place] = height * values.std()
+    tamed, told = without_hot_voxels(replace(density, values=values))
+    assert sorted(hot_voxels(values)) == sorted(places) and "the voxels x, y, z = " in told
+    assert abs(tamed.values - density.values).max() < 0.1
+
+
 @pytest.mark.parametrize("sigmas", [1e3, 1e5])
 def test_a_hot_voxel_spoils_no_correlation(density, rng, sigmas):
     """Of a map with another: figures as without it, and a note that names the voxel."""

@@ -117,6 +117,18 @@ def test_an_event_is_the_same_after_its_line(event):
     assert type(read) is type(event) and to_plain(read) == to_plain(event)
 
 
+@pytest.mark.parametrize("name", ["mask", "model", "weights", "preserve"])
+def test_an_empty_name_is_no_option_left_out(name):
+    with pytest.raises(InputError, match=f"{name} is empty"):
+        Options(**{name: ""})
+
+
+def test_a_job_nested_without_measure_is_refused(tmp_path):
+    (tmp_path / "job.json").write_text("[" * 200_000)
+    with pytest.raises(InputError, match=r"job\.json: not a job file"):
+        read_job(tmp_path / "job.json")
+
+
 def test_a_line_that_is_no_event_is_none():
     assert [read_event(line) for line in ("", "garbage", "3", "[]", '{"event": "tea"}')] == [None] * 5
     with pytest.raises(InputError, match=r"Progress.*total is missing"):

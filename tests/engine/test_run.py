@@ -144,6 +144,9 @@ def test_masks_that_can_not_be_used(method):
     elsewhere = DensityMap(np.ones((9, 9, 9), np.float32), Grid((9, 9, 9), origin=(900.0, 0.0, 0.0)), "far")
     with pytest.raises(InputError, match=r"far: the mask doesn't overlap blobs"):
         enhance(density, method, mask=elsewhere)
+    spoiled = replace(elsewhere, values=np.where(np.arange(9) > 4, np.nan, elsewhere.values))
+    with pytest.raises(InputError, match=r"far: the mask has voxels that are no numbers"):
+        enhance(density, method, mask=spoiled)
     with pytest.raises(InputError, match=r"far: a mask needs values above 0"):
         enhance(density, method, mask=replace(elsewhere, values=0 * elsewhere.values))
 

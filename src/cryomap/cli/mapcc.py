@@ -77,6 +77,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: a file can't be read or written, or the input makes no sense; nothing is printed then.
     """
+    import numpy as np
+
     from ..density import read_map, require_same_scale, resample, write_map
     from ..metrics.assess import assess
     from ..metrics.local_resolution import local_resolution
@@ -104,9 +106,11 @@ def run(options: argparse.Namespace) -> None:
         return
     maps = [read_map(path) for path in options.maps]
     mask = None
-    if options.mask:
+    if options.mask is not None:
         whole = read_map(options.mask)
         require_same_scale(whole, maps[0])
+        if not np.isfinite(whole.values).all():
+            raise InputError(f"{whole.name}: the mask has voxels that are no numbers; set them to 0")
         mask = resample(whole, maps[0].grid).values
         if not mask.any():
             raise InputError(f"{whole.name}: the mask doesn't overlap {maps[0].name}; check its position")

@@ -116,7 +116,9 @@ def _unit_mask(mask: DensityMap, density: DensityMap) -> DensityMap:
     """The mask on the density's grid, 0..1."""
     require_same_scale(mask, density)
     high = float(mask.values.max())
-    if not (np.isfinite(high) and high > 0):
+    if not np.isfinite(mask.values).all():
+        raise InputError(f"{mask.name}: the mask has voxels that are no numbers; set them to 0")
+    if not high > 0:
         raise InputError(f"{mask.name}: a mask needs values above 0; its largest is {high:g}")
     on_grid = resample(mask, density.grid, order=1)
     values = (on_grid.values / high).clip(0, 1)
