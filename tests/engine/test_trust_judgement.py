@@ -148,7 +148,8 @@ def test_json_holds_everything_but_arrays(rng, atoms):
     trust = judge(experiment(rng, everything), result(atoms), level=LEVEL, resolution=RESOLUTION)
     content = json.loads(json.dumps(to_plain(trust)))
     (lost,) = content["lost"]
-    assert set(lost) == {"center", "volume", "peak_sigma", "share", "nearest", "kind", "distance"}
+    keys = {"center", "volume", "peak_sigma", "share", "nearest", "kind", "distance", "confidence"}
+    assert set(lost) == keys
     assert np.linalg.norm(np.array(lost["center"]) - LIGAND) < 1
     assert content["support"] == pytest.approx(trust.mean_support, abs=1e-4)
 
