@@ -23,11 +23,11 @@ def _open_streams() -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, _stop_at_once)
     _open_streams()
-    from .cli.streams import require_memory
+    from .cli.streams import require_surroundings
     from .errors import InputError
 
     try:
-        require_memory()
+        require_surroundings()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

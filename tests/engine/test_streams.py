@@ -80,6 +80,12 @@ def test_numbers_below_zero_are_no_options(maps, number):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_working_folder_that_is_gone_is_said(maps):
+    done = shell(maps, "mkdir gone; cd gone; rmdir ../gone; cryomap mapcc ../a.mrc --to ../漢.mrc")
+    assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith("error: the working folder is gone")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_name_commands_no_terminal(maps):
     (maps / "a.mrc").rename(maps / "\x1b[2J\x9b.mrc")
     done = shell(maps, "cryomap mapcc *2J*.mrc --to 漢.mrc --metrics cc --resolution 5")

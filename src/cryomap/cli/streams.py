@@ -105,15 +105,20 @@ def forgiving_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = out, err
 
 
-def require_memory() -> None:
-    """Refuse a limit of address space in which the libraries can't even start; in a larger one they start with less.
+def require_surroundings() -> None:
+    """Refuse a working folder that is gone, and a limit of address space in which the libraries can't even start.
 
     To be called before they are imported: where SciPy's OpenBLAS gets no memory for its buffers as it is loaded, it
-    asks again without end, and NumPy's sends the signal of Ctrl-C where it gets no thread.
+    asks again without end, and NumPy's sends the signal of Ctrl-C where it gets no thread. Within a larger limit OpenBLAS
+    is told to run one thread.
 
     Raises:
-        InputError: there is such a limit.
+        InputError: there is no such folder, or such a limit.
     """
+    try:
+        os.getcwd()
+    except OSError:
+        raise InputError("the working folder is gone; change to one that is there") from None
     try:
         import resource
     except ImportError:  # Windows
