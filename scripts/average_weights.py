@@ -25,6 +25,7 @@ import torch
 from cryomap.errors import InputError
 from cryomap.networks.card import Card
 from cryomap.networks.checkpoint import load_weights, save_weights, without_untrained_attention
+from cryomap.networks.training_ids import training_ids, write_training_ids
 from cryomap.replacing import replacing
 from pairs.checksums import digest
 from simulation.checked import checked
@@ -135,6 +136,9 @@ def main(words: list[str] | None = None) -> int:
             parts, half, folder = [_part(word) for word in arguments.parts], arguments.half, Path()
         network, card, parts = average(parts, folder)
         save_weights(network.half() if half else network, card, arguments.output)
+        write_training_ids(
+            frozenset().union(*(training_ids(folder / part.file) for part in parts)), arguments.output
+        )
         if not arguments.by:
             write_record(arguments.output.with_suffix(".toml"), parts, half)
     except InputError as error:

@@ -29,6 +29,7 @@ from cryomap.networks.card import METHODS
 from cryomap.networks.checkpoint import ARCHITECTURES, load_weights, without_untrained_attention
 from cryomap.networks.cryosamu import CONTEXT
 from cryomap.networks.superem import Discriminator
+from cryomap.networks.training_ids import training_ids
 from pairs.checksums import digest
 from pairs.embeddings import channels, source
 from training.checkpoints import load_checkpoint
@@ -183,8 +184,11 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
         facts["embeddings"] = source(arguments.embeddings)
     if arguments.folds:
         facts |= {"folds": arguments.folds, "fold": arguments.fold}
+    trained_on = feed.trained_on | (
+        training_ids(arguments.start_from) if arguments.start_from else frozenset()
+    )
     keeping = Keeping(out, 60 * arguments.validate_every, arguments.keep_every, arguments.keep)
-    monitor = Monitor(fabric, recipe, state, keeping, feed.validation, facts, o.steps)
+    monitor = Monitor(fabric, recipe, state, keeping, feed.validation, facts, o.steps, trained_on)
     with stop_request() as stop:
         batches = iter(batches)
         while state.step < end:

@@ -62,12 +62,14 @@ class Feed:
         optimise: with the number of steps.
         validation: maps to validate on, in named groups.
         facts: for the card.
+        trained_on: ids of the maps and structures, as far as they have some.
     """
 
     stream: Dataset
     optimise: Optimisation
     validation: dict[str, list[Validated]]
     facts: dict[str, Any] = field(default_factory=dict)
+    trained_on: frozenset[str] = frozenset()
 
 
 def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str = "cpu") -> Feed:
@@ -86,6 +88,7 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
     shares = _shares(recipe, given)
     tested = [e for e in read_list(given.real_maps) if e.model_file] if given.real_maps else []
     o, feeds, validation, facts = recipe.optimise, {}, {}, {"data": dict(shares)}
+    ids: set[str] = set()
     if "real" in shares and recipe.real:
         entries, apart = _entries(given, out)
         tested_names = {e.name for e in tested}
@@ -102,6 +105,7 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
             validation["held out"] = [
                 _of_pair(real_pair(e, recipe.data)) for e in apart if _is_within(e, recipe)
             ]
+        ids |= {e.emdb_id for e in used}
         facts["maps"] = {p.name: round(p.weight, 1) for p in pairs}
         tested = [*tested, *apart]
     elif "real" in shares:
@@ -116,6 +120,8 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
         if o.epochs and len(shares) == 1:
             o = o.for_cubes(len(cubes))
         facts["cubes"] = len(cubes)
+        learned = set(cubes.entries)
+        ids |= {e.emdb_id for e in read_list(given.pairs / INDEX) if e.name in learned}
         if (own := PairCubes.of_split(given.pairs, "validation")) is not None:
             validation["pairs"] = of_pairs(own, VALIDATION_CUBES)
     if given.structures:
@@ -138,13 +144,14 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
                 embeddings=embeddings,
             )
             facts["structures"] = len(training)
+            ids |= {s.pdb_id for s in training}
         made = fixed_experiments(kept_back or training, recipe.data, VALIDATION_MAPS)
         validation["simulated"] = of_experiments(made)
     if given.real_maps:
         entries = [e for e in read_list(given.real_maps) if e.model_file]
         validation["real"] = of_experiments([as_experiment(e, recipe.data) for e in entries])
     stream = next(iter(feeds.values())) if len(feeds) == 1 else Mixed(feeds, shares, seed)
-    return Feed(stream, o, validation, facts)
+    return Feed(stream, o, validation, facts, frozenset(filter(None, ids)))
 
 
 def _shares(recipe: Recipe, given: Inputs) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 
 from cryomap.errors import WriteError
 from cryomap.networks.checkpoint import save_weights
+from cryomap.networks.training_ids import write_training_ids
 
 from .checkpoints import keep_only, save_checkpoint
 from .loop import State
@@ -56,6 +57,7 @@ class Monitor:
         validation: maps to validate on, in named groups.
         facts: what the card says of the training.
         steps: that the training has.
+        trained_on: ids of the maps and structures.
     """
 
     def __init__(
@@ -67,12 +69,13 @@ class Monitor:
         validation: Mapping[str, Sequence[Validated]],
         facts: dict[str, Any],
         steps: int,
+        trained_on: Iterable[str] = (),
     ):
         from torch.utils.tensorboard import SummaryWriter
         from tqdm import tqdm
 
         self.fabric, self.recipe, self.state, self.keeping = fabric, recipe, state, keeping
-        self.validation, self.facts = validation, facts
+        self.validation, self.facts, self.trained_on = validation, facts, frozenset(trained_on)
         try:
             self.writer = SummaryWriter(keeping.out) if fabric.is_global_zero else None
         except OSError as error:
@@ -153,7 +156,9 @@ class Monitor:
         facts = {**self.facts, "steps": self.state.step, "revision": revision()}
         version = f"{self.recipe.method}-{self.state.step}"
         card = self.recipe.card(version, facts, {"validation": dict(self.scores)})
-        save_weights(self.state.best, card, self.keeping.out / f"{name}.safetensors")
+        path = self.keeping.out / f"{name}.safetensors"
+        save_weights(self.state.best, card, path)
+        write_training_ids(self.trained_on, path)
 
 
 def revision() -> str:

@@ -13,8 +13,9 @@ from torch import nn
 
 from ..errors import InputError
 from ..job import Options
-from ..networks.card import Card
+from ..networks.card import BUNDLED, Card
 from ..networks.checkpoint import load_weights
+from ..networks.training_ids import training_ids
 from .bricks import BrickRule, place_bricks
 from .cubes import Tiling, place_as_released, place_evenly
 from .device import Predictor, choose_device, describe
@@ -46,6 +47,7 @@ class Method:
         card: what it is.
         weights: where it came from, for reports.
         predictor: runs it.
+        trained_on: ids of the maps and structures, as far as they are known.
         place_tiles: from the density on the network's grid (z, y, x), the threshold below which there is only
             noise, and the contour level to the tiles worth running.
     """
@@ -54,6 +56,7 @@ class Method:
     weights: str
     predictor: Predictor
     place_tiles: Callable[[np.ndarray, float, float], Placement]
+    trained_on: frozenset[str] = frozenset()
 
     @property
     def is_released(self) -> bool:
@@ -110,6 +113,7 @@ def load_method(name: str | None, weights: str | os.PathLike | None = None, devi
         weights=str(weights) if weights else f"bundled {card.method} {card.version}",
         predictor=Predictor(network, where, max(card.tile, card.largest_tile)),
         place_tiles=place,
+        trained_on=training_ids(weights or BUNDLED / f"{card.method}.safetensors"),
     )
     log.info("%s, %s on %s", card.method, method.weights, describe(where))
     return method

@@ -29,6 +29,7 @@ class Report:
         volume: that volume, A^3.
         detail_from_input: detail finer than this (A) is the input's; None if all is the network's.
         preserved: volume (A^3) in which the input was kept as it is.
+        trained_on: the input's EMDB id, if the weights were trained on that map.
         warnings: what the input was told before the network ran.
         trust: the judgement of the network's result; None where there is none.
     """
@@ -48,5 +49,6 @@ class Report:
     volume: float
     detail_from_input: float | None = None
     preserved: float = 0.0
+    trained_on: str = ""
     warnings: tuple[InputWarning, ...] = ()
     trust: Trust | None = None

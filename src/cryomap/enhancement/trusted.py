@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..job import Options
 from ..metrics.changes import molecule_changes
 from ..metrics.inputs import prepare_model
+from ..networks.training_ids import seen
 from ..trust.confidence import confidence
 from ..trust.input_verdict import InputWarning, examine, without_offset
 from ..trust.judgement import Trust, judge
@@ -132,7 +133,13 @@ def enhance_trusted(
     else:
         result, deviation, report = enhance_samples(prepared, method, options.samples, progress)
     sure = confidence(result, card.confidence) if options.confidence else None
-    report = replace(report, warnings=warnings, contour_in=report.contour_in + constant)
+    known = seen((given.name, *given.labels), method.trained_on)
+    if known:
+        log.info(
+            "%s: %s was trained on %s; what is measured on it says little about other maps",
+            given.name, card.method, known,
+        )  # fmt: skip
+    report = replace(report, trained_on=known, warnings=warnings, contour_in=report.contour_in + constant)
     if preserve is not None:
         result = keep_input(density, result, preserve, options.resolution)
         kept = round(float((preserve > 0.5).sum()) * density.grid.voxel_volume, 1)
