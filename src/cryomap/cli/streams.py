@@ -109,8 +109,8 @@ def require_surroundings() -> None:
     """Refuse a working folder that is gone, and a limit of address space in which the libraries can't even start.
 
     To be called before they are imported: where SciPy's OpenBLAS gets no memory for its buffers as it is loaded, it
-    asks again without end, and NumPy's sends the signal of Ctrl-C where it gets no thread. Within a larger limit OpenBLAS
-    is told to run one thread.
+    asks again without end, and NumPy's sends the signal of Ctrl-C where it gets no thread. Within a larger limit it is
+    told to run one thread.
 
     Raises:
         InputError: there is no such folder, or such a limit.
