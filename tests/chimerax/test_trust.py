@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 from chimerax.core.commands import run
 from chimerax.geometry import rotation, translation
-from small_model import open_model
+from small_model import open_model, true_map
 from support import asked, open_map, tilted, use_fake_engine, user_error
 from test_engine import need_weights
 
@@ -146,6 +146,26 @@ def test_color_by_support(session):
     check_colors(result)
     run(session, f"close {result.atomspec}")
     assert key not in session.models.list()
+
+
+def test_color_by_confidence_and_residues_know_it(session):
+    """The fake engine's falls along x, in each residue to the mean at its heavy atoms."""
+    model = open_model(session)
+    given = true_map(session, model, name="fine")
+    use_fake_engine()
+    (result,) = run(session, f"enhance {given.atomspec} colorBy confidence")
+    from chimerax.map_enhance.trust.model import trust_of
+
+    confidence = trust_of(session, result).part("confidence")
+    assert not confidence.display and confidence.data.size == result.data.size
+    check_colors(result)
+    size = confidence.data.size[0] - 1
+    for residue in model.residues:
+        atoms = residue.atoms[residue.atoms.element_numbers != 1]
+        x = confidence.data.xyz_to_ijk(confidence.scene_position.inverse() * atoms.scene_coords)[:, 0]
+        assert abs(residue.confidence - (1 - x / size).mean()) < 1e-3, residue
+    run(session, "color byattribute r:confidence palette 0,red:1,blue")
+    assert not any(m.name == "confidence" for m in session.models.list() if m.parent is result)
 
 
 def test_another_key_stays_when_a_colored_map_is_closed(session):

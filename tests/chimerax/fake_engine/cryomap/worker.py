@@ -101,12 +101,13 @@ def save(job, number, key, values):
 
 
 def judge(number, item, values, job, files):
-    """What the engine would say, with its files: support falls from 1 to 0 along x."""
+    """What the engine would say, with its files: support and confidence fall from 1 to 0 along x."""
     import numpy as np
 
-    if job["support"]:
-        ramp = np.linspace(1, 0, values.shape[2], dtype=np.float32)
-        files["support"] = save(job, number, "support", np.broadcast_to(ramp, values.shape).copy())
+    ramp = np.linspace(1, 0, values.shape[2], dtype=np.float32)
+    for name, wanted in (("support", job["support"]), ("confidence", job["options"]["confidence"])):
+        if wanted:
+            files[name] = save(job, number, name, np.broadcast_to(ramp, values.shape).copy())
     lost, invented, voxels = [], [], []
     if "lossy" in item["name"]:
         peak = np.array(np.unravel_index(np.argmax(values), values.shape))
