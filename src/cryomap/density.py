@@ -20,7 +20,7 @@ from .containers import content, kind_of, read_at_most
 from .errors import InputError, memory_for
 from .grid import Grid, three_floats
 from .mrc import HEADER_BYTES, SLACK, Header, data_start, header_bytes, parse_header
-from .mrc_place import NSTART_FIRST, start_of
+from .mrc_place import NSTART_FIRST, is_told_by_nstart
 from .replacing import replacing
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
         InputError: the folder is missing or can't be written, or the disk is full; nothing is left behind.
     """
     path = Path(path)
-    if _suffix(path) in NSTART_FIRST and start_of(density.grid) is None:
+    if _suffix(path) in NSTART_FIRST and not is_told_by_nstart(density.grid):
         reason = f"NSTART, all that is read of a {_suffix(path)} file, can't say its place"
         log.warning("%s: ChimeraX will open it at 0, 0, 0, since %s; name it .mrc", path, reason)
     values = np.ascontiguousarray(density.values, "<f4")

@@ -13,6 +13,7 @@ from .grid import IDENTITY, Grid, skew_matrix, three_floats, three_ints
 ROTATION = b"Chimera rotation: "  # the label by which Chimera and ChimeraX keep a turned grid
 NSTART_FIRST = (".map", ".ccp4")  # ChimeraX reads NSTART alone in files of these names
 VOXEL_SIZES = (0.01, 1000.0)  # A
+FARTHEST = 10  # sizes of the box; a larger NSTART was never set, as ChimeraX has it
 FLATTEST = 0.05  # volume of a cell / that of the box with the same edges
 
 
@@ -45,6 +46,12 @@ def start_of(grid: Grid) -> tuple[int, int, int] | None:
     if not np.allclose(start, np.round(start), atol=1e-3) or abs(start).max() >= 2**31:
         return None
     return three_ints(np.round(start))
+
+
+def is_told_by_nstart(grid: Grid) -> bool:
+    """Whether a program that reads NSTART alone, as ChimeraX does of files called .map, will find the place."""
+    start = start_of(grid)
+    return start is not None and max(map(abs, start)) <= FARTHEST * max(grid.shape)
 
 
 def set_place(words: np.void, grid: Grid) -> list[bytes]:
@@ -115,7 +122,7 @@ def _origin(
             notes.append(f"ORIGIN of {shown} is no place; NSTART is taken")
         origin = np.zeros(3, np.float32)
     start = np.array([int(words["start"][axes.index(axis)]) for axis in range(3)])
-    if (abs(start) > 10 * max(*words["intervals"].tolist(), *shape)).any():
+    if (abs(start) > FARTHEST * max(*words["intervals"].tolist(), *shape)).any():
         notes.append(f"NSTART of {tuple(start.tolist())} was never set; 0 is taken")
         start[:] = 0
     by_start = skew_matrix(angles) @ (start * step)

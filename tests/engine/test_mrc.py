@@ -324,7 +324,13 @@ def test_both_words_say_the_same_place(tmp_path, values):
 
 @pytest.mark.parametrize(
     ("name", "shift", "told"),
-    [("m.map", 0, False), ("m.mrc", 0.4, False), ("m.map", 0.4, True), ("m.CCP4.gz", 0.4, True)],
+    [
+        ("m.map", 0, False),
+        ("m.mrc", 0.4, False),
+        ("m.map", 0.4, True),
+        ("m.CCP4.gz", 0.4, True),
+        ("m.map", 1100, True),
+    ],
 )
 def test_a_place_that_chimerax_will_not_read_is_told(tmp_path, values, caplog, name, shift, told):
     grid = Grid(SHAPE, (1.1, 1.2, 1.3), (-11.0 + shift, 24.0, 39.0))
