@@ -1,7 +1,8 @@
 """What a method does to Q by class on simulated maps of held-out complexes: benchmark_q.py STRUCTURES OUT.json
 
-Protein, nucleic acid, ligands, ions, lipids and glycans, before and after, where the truth is known and none of
-the complexes was trained on.
+Protein, nucleic acid, ligands, ions, lipids and glycans, before and after, where the truth is known. Structures that
+the weights were trained on are left out: those of NAME-training.txt beside them or, without it, all but those that
+training has always held out.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def main() -> None:
     method = load_method(options.method, options.weights)
     rows = []
     for path in sorted(options.structures.iterdir()):
-        if is_held_out(path.name.split(".")[0]):
+        name = path.name.split(".")[0].upper()
+        if name not in method.trained_on if method.trained_on else is_held_out(name):
             rows += one_complex(path, method, options)
     table = summary(rows)
     options.output.write_text(json.dumps({"classes": table, "residues": rows}, indent=1))
