@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 CHIMERAX ?= chimerax
 VERSION := $(shell sed -n 's/.*<BundleInfo .*version="\([^"]*\)".*/\1/p' bundle_info.xml)
 
-.PHONY: env demo test fuzz lint matrix bundle clean
+.PHONY: env demo test fuzz lint matrix bundle pictures clean
 
 # Everything is installed into .venv, so nothing of the user's own Python changes.
 env: $(VENV)/.ready
@@ -37,6 +37,10 @@ matrix:
 
 bundle:
 	$(CHIMERAX) --nogui --exit --cmd "devel build $(CURDIR)"
+
+# All pictures of README and help, in a window, by the bundle that is installed: make pictures MAPS=FOLDER MODEL=1xdn.pdb
+pictures:
+	$(CHIMERAX) --script "$(CURDIR)/scripts/help_pictures.py $(MAPS) $(MODEL)"
 
 # A public release with the wheel, by GitHub's program gh.
 release: maintained bundle

@@ -74,7 +74,6 @@ class EnhanceForm(QWidget):
         layout.addWidget(self.device_line)
         self.options = CollapsiblePanel(self, title=None)
         self._make_options(self.options.content_area)
-        layout.addWidget(self.options)
 
     def _make_options(self, area: QWidget) -> None:
         row = EntriesRow(area, True, "Hide the input", "   ", False, "Fill lost density")

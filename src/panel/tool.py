@@ -9,7 +9,16 @@ from chimerax.core.triggerset import DEREGISTER
 from chimerax.ui import MainToolWindow
 from chimerax.ui.widgets import button_row, vertical_layout
 from Qt.QtCore import QTimer
-from Qt.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QTabWidget, QVBoxLayout, QWidget
+from Qt.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ..cryomap.trust.input_verdict import InputWarning
 from ..enhance.job import EnhanceJob, Progress
@@ -53,6 +62,7 @@ class EnhancePanel(ToolInstance):
         area = vertical_layout(self.tool_window.ui_area, margins=(0, 0, 0, 0), spacing=2)
         scroll_area = ScrollArea(content)
         area.addWidget(scroll_area, stretch=1)
+        self.pages.currentChanged.connect(lambda _: self._page_changed(scroll_area))
         self._make_progress(area)
         self.tool_window.manage(placement="side")
         QTimer.singleShot(0, lambda: scroll_area.ask_for_room(session.ui.main_window))
@@ -80,8 +90,17 @@ class EnhancePanel(ToolInstance):
         )
         self.enhance_button, self.install_button, self.options_button, _ = buttons
         self.install_button.hide()
+        layout.addWidget(self.form.options)  # below the buttons, which stay in sight in a low window
         layout.addStretch(1)
         return page
+
+    def _page_changed(self, scroll_area: ScrollArea) -> None:
+        """Give a page the height that it needs itself, not that of the highest, and show its top."""
+        for number in range(self.pages.count()):
+            shown = number == self.pages.currentIndex()
+            policy = QSizePolicy.Policy.Preferred if shown else QSizePolicy.Policy.Ignored
+            self.pages.widget(number).setSizePolicy(policy, policy)
+        scroll_area.verticalScrollBar().setValue(0)
 
     def _make_progress(self, layout: QVBoxLayout) -> None:
         self.progress_text = Line()

@@ -30,7 +30,9 @@ class PlotPanel(ToolInstance):
         layout.addWidget(self.pages)
         self.data = PlotData()
         self.tool_window.fill_context_menu = self._fill_menu
-        self.tool_window.manage(placement="side")
+        # Docked below the panel "Enhance Map" it would make the main window grow; they take turns in one place.
+        panel = next((tool for tool in session.tools.list() if tool.tool_name == "Enhance Map"), None)
+        self.tool_window.manage(placement="side" if panel is None else panel.tool_window)
         self._closed = session.triggers.add_handler(REMOVE_MODELS, self._models_closed)
 
     def delete(self) -> None:

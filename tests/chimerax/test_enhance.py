@@ -20,7 +20,9 @@ def test_new_model_and_hidden_input(session):
     assert results[0] in session.models and results[0] is not volume
     assert not volume.display and results[0].display
     drawn = results[0].rendering_options
-    assert drawn.surface_smoothing and drawn.subdivide_surface and not volume.rendering_options.surface_smoothing
+    assert (
+        drawn.surface_smoothing and drawn.subdivide_surface and not volume.rendering_options.surface_smoothing
+    )
     assert np.array_equal(volume.full_matrix(), before)
     assert [surface.level for surface in volume.surfaces] == [0.3]
     assert leftovers() == []

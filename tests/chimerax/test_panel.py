@@ -230,6 +230,39 @@ def test_fits_a_low_window(session):
         assert len(titles(shown.pages)) == 2
 
 
+def test_options_make_no_other_page_higher(session):
+    """Plots of a page would be cut off below in a low window; and the button Enhance stays above the options."""
+    open_map(session)
+    with panel(session) as (shown, _):
+        shown.pages.setCurrentIndex(1)
+        low = shown.pages.minimumSizeHint().height()
+        shown.pages.setCurrentIndex(0)
+        shown.form.toggle_options(True)
+        for _ in range(20):
+            session.ui.processEvents()
+        assert shown.pages.minimumSizeHint().height() > low + 40
+        above = shown.enhance_button.mapTo(shown.pages, shown.enhance_button.rect().bottomLeft())
+        options = shown.form.options
+        assert above.y() <= options.mapTo(shown.pages, options.rect().topLeft()).y()
+        shown.pages.setCurrentIndex(1)
+        assert shown.pages.minimumSizeHint().height() == low
+
+
+def test_plots_take_the_place_of_the_panel(session):
+    """Both below each other would make the main window grow."""
+    from chimerax.map_enhance.plots.data import PlotData
+    from chimerax.map_enhance.plots.tool import show_plots
+
+    with panel(session):
+        before = session.ui.main_window.minimumSizeHint().height()
+        plots = show_plots(session, PlotData(title="nothing"))
+        for _ in range(20):
+            session.ui.processEvents()
+        assert session.ui.main_window.minimumSizeHint().height() < before + 60
+        assert plots.pages.isVisible()
+        plots.delete()
+
+
 def test_job_of_a_command_is_shown(session):
     """The panel shows a job that was typed, stops it, and takes its result."""
     open_map(session, name="blobs")

@@ -29,7 +29,7 @@ def test_noise_is_named_in_red_and_a_wrong_resolution_in_orange(session):
     report = json.loads(answer.json_value)["maps"][0]["report"]
     assert [warning["kind"] for warning in report["warnings"]] == ["noise", "range"]
     (red,) = [text for text in told if WARNING_COLORS[True] in text and "noise" in text]
-    (orange,) = [text for text in told if WARNING_COLORS[False] in text and "25 A" in text]
+    (orange,) = [text for text in told if WARNING_COLORS[False] in text and "25 Å" in text]
     before = [n for n, text in enumerate(told) if "New map" in text]
     assert told.index(red) < before[0] and told.index(orange) < before[0]
 
@@ -43,7 +43,9 @@ def test_what_became_of_the_ligands_is_told_with_links(session):
     named = {change["residue"]: change["kind"] for change in molecules["molecules"]}
     assert named == {"#1/A:101 XYZ": "ligand", "#1/B:102 MG": "ion"} and molecules["waters"] == 1
     section = "".join(told)
-    assert "of 2 ligands, lipids, glycans, and ions became worse" in section and "mean Q of 1 water" in section
+    assert (
+        "of 2 ligands, lipids, glycans, and ions became worse" in section and "mean Q of 1 water" in section
+    )
 
 
 def test_what_is_preserved_is_the_input(session):

@@ -1,0 +1,1 @@
+"""Pictures of README and help, made in a ChimeraX with a window."""

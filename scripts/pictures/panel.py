@@ -1,0 +1,63 @@
+"""Pictures of the panel Enhance Map and of its pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+from Qt.QtWidgets import QWidget
+
+from .maps import TOOLS
+from .scenes import Pair, save_small
+
+COMMANDS = TOOLS.parent / "commands"
+PANEL_SIZE, PAGE_SIZE = (440, 560), (440, 300)
+
+
+def save_all(session, pair: Pair) -> None:
+    """The panel with its form and its figures side by side, and the pages of plots."""
+    from chimerax.map_enhance.panel.tool import show_panel
+
+    panel = show_panel(session)
+    panel.form.resolution.value = pair.entry.resolution
+    panel.comparison.choose_result()
+    panel.comparison.model_menu.value = pair.model
+    panel.comparison.compare()
+    panel.tool_window.floating = True
+    titles = [panel.pages.tabText(number) for number in range(panel.pages.count())]
+    shots = [grab(session, panel, number, PANEL_SIZE) for number in (0, titles.index("Compare"))]
+    whole = Image.new("RGB", (2 * PANEL_SIZE[0] + 10, PANEL_SIZE[1]), "white")
+    for number, shot in enumerate(shots):
+        whole.paste(shot, (number * (PANEL_SIZE[0] + 10), 0))
+    save_small(whole, TOOLS / "enhance-panel.png")
+    for title in ("FSC", "Residues", "Classes"):
+        grab(
+            session,
+            panel,
+            titles.index(title),
+            PAGE_SIZE,
+            page=True,
+            path=COMMANDS / f"mapcc-{title.lower()}.png",
+        )
+    panel.delete()
+
+
+def grab(session, panel, number: int, size: tuple[int, int], page: bool = False, path: Path | None = None):
+    """A picture of the panel, or of one page of it alone."""
+    panel.pages.setCurrentIndex(number)
+    panel.tool_window.ui_area.window().resize(*size)
+    for _ in range(20):
+        session.ui.processEvents()
+    shown: QWidget = panel.pages.currentWidget() if page else panel.tool_window.ui_area
+    pixels = shown.grab().toImage().convertToFormat(shown.grab().toImage().Format.Format_RGB888)
+    image = Image.frombytes(
+        "RGB",
+        (pixels.width(), pixels.height()),
+        bytes(pixels.constBits()),
+        "raw",
+        "RGB",
+        pixels.bytesPerLine(),
+    )
+    if path is not None:
+        save_small(image, path)
+    return image
