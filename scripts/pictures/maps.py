@@ -12,7 +12,7 @@ from .scenes import Entry, Pair, both, open_pair, save_sheet
 
 TOOLS = Path(__file__).resolve().parents[2] / "src" / "docs" / "user" / "tools"
 ROTAVIRUS = Entry("EMD-1461", "emd_1461_zone.map.gz", "1QHD_fit1461.pdb.gz", 3.8, 0.7, "origin")
-INTEGRIN = Entry("EMD-30342", "emd_30342_chainA_zone.map.gz", "7CEC_A.cif.gz", 3.9, 0.55, "origin")
+INTEGRIN = Entry("EMD-30342", "emd_30342_chainA_zone.map.gz", "7CEC_A.cif.gz", 3.9, 0.35, "origin")
 ACTIN = Entry("EMD-5168", "emd_5168.map.gz", "3MFP_helix.pdb.gz", 6.6, 0.5, "nstart")
 PLACE, VIEW = (400, 210), (400, 400)
 
