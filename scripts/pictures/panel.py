@@ -11,11 +11,11 @@ from .maps import TOOLS
 from .scenes import Pair, save_small
 
 COMMANDS = TOOLS.parent / "commands"
-PANEL_SIZE, PAGE_SIZE = (440, 560), (440, 300)
+PANEL_SIZE, PAGE_SIZE = (578, 240), (440, 300)
 
 
 def save_all(session, pair: Pair) -> None:
-    """The panel with its form and its figures side by side, and the pages of plots."""
+    """The panel with its form, and with its figures, one below the other, and the pages of plots."""
     from chimerax.map_enhance.panel.tool import show_panel
 
     panel = show_panel(session)
@@ -26,9 +26,9 @@ def save_all(session, pair: Pair) -> None:
     panel.tool_window.floating = True
     titles = [panel.pages.tabText(number) for number in range(panel.pages.count())]
     shots = [grab(session, panel, number, PANEL_SIZE) for number in (0, titles.index("Compare"))]
-    whole = Image.new("RGB", (2 * PANEL_SIZE[0] + 10, PANEL_SIZE[1]), "white")
+    whole = Image.new("RGB", (PANEL_SIZE[0], 2 * PANEL_SIZE[1] + 6), "white")
     for number, shot in enumerate(shots):
-        whole.paste(shot, (number * (PANEL_SIZE[0] + 10), 0))
+        whole.paste(shot, (0, number * (PANEL_SIZE[1] + 6)))
     save_small(whole, TOOLS / "enhance-panel.png")
     for title in ("FSC", "Residues", "Classes"):
         grab(
