@@ -37,7 +37,10 @@ def channels(folder: str | os.PathLike) -> int:
 def source(folder: str | os.PathLike) -> dict[str, str]:
     """What the records of a folder of embeddings say of the encoder, the first of them."""
     for path in sorted(Path(folder).glob("*.json")):
-        record = json.loads(path.read_text())
+        try:
+            record = dict(json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            continue
         return {key: record[key] for key in ("by", "weights_sha256") if key in record}
     return {}
 
