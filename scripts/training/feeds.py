@@ -85,7 +85,7 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
     Raises:
         InputError: something is missing, or can't be used.
     """
-    shares = _shares(recipe, given)
+    shares = shares_of(recipe, given)
     tested = [e for e in read_list(given.real_maps) if e.model_file] if given.real_maps else []
     o, feeds, validation, facts = recipe.optimise, {}, {}, {"data": dict(shares)}
     ids: set[str] = set()
@@ -154,7 +154,7 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
     return Feed(stream, o, validation, facts, frozenset(filter(None, ids)))
 
 
-def _shares(recipe: Recipe, given: Inputs) -> dict[str, float]:
+def shares_of(recipe: Recipe, given: Inputs) -> dict[str, float]:
     """Of each feed, as far as it isn't 0; their sum is 1."""
     shares = recipe.shares or ({"real": 1.0} if given.pairs or recipe.real else {"simulated": 1.0})
     shares = {name: share / sum(shares.values()) for name, share in shares.items() if share}
