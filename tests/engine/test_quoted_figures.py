@@ -77,6 +77,13 @@ def test_the_help_quotes_the_cards():
         assert f"from {short(ions['before'])} to {short(ions['after'])}" in text
 
 
+def test_the_help_quotes_the_calibration_of_superem():
+    text = (ROOT / "src/docs/user/commands/enhance.html").read_text(encoding="utf-8")
+    found = bundled_cards()["superem"].results["confidence"]
+    assert f"off by {short(found['error'])} on average, by up to {short(found['worst'])}" in text
+    assert found["maps"] == 7 and "superem on seven" in text
+
+
 def test_info_is_short(capsys, monkeypatch):
     assert main(["info"]) == 0
     lines = capsys.readouterr().out.splitlines()
