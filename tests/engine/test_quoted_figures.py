@@ -77,11 +77,13 @@ def test_the_help_quotes_the_cards():
         assert f"from {short(ions['before'])} to {short(ions['after'])}" in text
 
 
-def test_the_help_quotes_the_calibration_of_superem():
+def test_the_help_quotes_the_calibration_of_confidence():
     text = (ROOT / "src/docs/user/commands/enhance.html").read_text(encoding="utf-8")
     found = bundled_cards()["superem"].results["confidence"]
     assert f"off by {short(found['error'])} on average, by up to {short(found['worst'])}" in text
     assert found["maps"] == 7 and "superem on seven" in text
+    found = bundled_cards()["cryosamu"].results["confidence"]
+    assert f"cryosamu on {found['maps']}, by {short(found['error'])} and up to {short(found['worst'])}" in text
 
 
 def test_info_is_short(capsys, monkeypatch):
