@@ -17,7 +17,7 @@ from cryomap.density import read_map, resample, values_at
 from cryomap.enhancement.methods import Method
 from cryomap.enhancement.run import enhance
 from cryomap.replacing import replacing
-from cryomap.trust.confidence import NEAR, REACH, terms
+from cryomap.trust.confidence import NEAR, REACH, probability, terms
 from cryomap.trust.judgement import judge
 from pairs.entries import Entry
 
@@ -88,11 +88,6 @@ def fit(found: Sequence[Places]) -> np.ndarray:
         if np.abs(step).max() < 1e-8:
             break
     return beta
-
-
-def probability(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
-    """Of terms (n, terms): (n,)."""
-    return 1 / (1 + np.exp(-(x @ beta)))
 
 
 def left_out(found: Sequence[Places]) -> list[np.ndarray]:

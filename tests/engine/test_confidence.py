@@ -17,7 +17,7 @@ from cryomap.grid import Grid
 from cryomap.job import Options
 from cryomap.networks.card import read_card
 from cryomap.networks.checkpoint import update_card
-from cryomap.trust.confidence import TERMS, confidence, terms
+from cryomap.trust.confidence import TERMS, confidence, probability, terms
 from cryomap.trust.judgement import judge
 from cryomap.typed_json import from_plain, to_plain
 from evaluation.calibration import (
@@ -27,7 +27,6 @@ from evaluation.calibration import (
     fit,
     left_out,
     places,
-    probability,
     reliability_chart,
     report,
 )

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..density import DensityMap
+from ..errors import InputError
 
 NEAR = 1.5  # A; an atom within it is what the confidence is about
 REACH = 4.0  # A of the molecule, where it was calibrated: farther away it is an extrapolation
@@ -30,10 +31,20 @@ def confidence(result: DensityMap, coefficients: Sequence[float]) -> DensityMap:
         coefficients: of the weights that made it, see `terms`.
 
     Raises:
-        ValueError: not as many coefficients as terms.
+        InputError: nothing of the result is above 0.
     """
-    logit = terms(result) @ np.asarray(coefficients, np.float32)
-    return DensityMap(1 / (1 + np.exp(-logit)), result.grid, f"{result.name} confidence")
+    scale, kept = _scale_and_detail(result)
+    wanted, values = np.asarray(coefficients, np.float32), np.empty(result.grid.shape, np.float32)
+    for section, density in zip(
+        values, result.values, strict=True
+    ):  # the terms of all would take six maps' memory
+        section[:] = probability(_terms(density, scale, kept), wanted)
+    return DensityMap(values, result.grid, f"{result.name} confidence")
+
+
+def probability(x: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Of terms (..., 6): (...), 0..1."""
+    return 1 / (1 + np.exp(-(x @ coefficients)))
 
 
 def terms(result: DensityMap, where: np.ndarray | None = None) -> np.ndarray:
@@ -47,13 +58,21 @@ def terms(result: DensityMap, where: np.ndarray | None = None) -> np.ndarray:
         result: a map.
         where: bool (z, y, x), the voxels that are wanted; None: all.
     """
+    return _terms(result.values if where is None else result.values[where], *_scale_and_detail(result))
+
+
+def _scale_and_detail(result: DensityMap) -> tuple[float, float]:
+    """The density's scale, and the share of the density that a blur leaves."""
     positive = result.values.clip(0)
     power = float(np.einsum("zyx,zyx->", positive, positive, dtype=np.float64))
     if not power:
-        raise ValueError(f"{result.name}: nothing in it is above 0")
-    scale = power / float(positive.sum(dtype=np.float64))
+        raise InputError(f"{result.name}: nothing in it is above 0")
     blurred = ndimage.gaussian_filter(positive, BLUR / np.array(result.grid.step)[::-1], mode="constant")
     kept = float(np.einsum("zyx,zyx->", positive, blurred, dtype=np.float64)) / power
-    density = np.log(((positive if where is None else positive[where]) / np.float32(scale)).clip(LEAST))
+    return power / float(positive.sum(dtype=np.float64)), kept
+
+
+def _terms(values: np.ndarray, scale: float, kept: float) -> np.ndarray:
+    density = np.log((values.clip(0) / np.float32(scale)).clip(LEAST))
     columns = [np.ones_like(density), density, *((density - knee).clip(0) for knee in KNEES)]
     return np.stack([*columns, np.full_like(density, np.log(kept))], axis=-1)
