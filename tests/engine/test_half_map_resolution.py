@@ -12,6 +12,7 @@ from cryomap.grid import Grid
 from cryomap.metrics.assess import assess
 from cryomap.metrics.local_resolution import COARSEST, local_resolution
 from cryomap.metrics.phase_randomized import randomized
+from cryomap.metrics.plots import fsc_curves
 
 N, STEP = 72, 1.5
 GRID = Grid((N,) * 3, (STEP,) * 3)
@@ -64,6 +65,16 @@ def test_what_is_really_there_stays(rng):
     assert np.abs(true.fsc - snr / (1 + snr))[shown].mean() < 0.05
     wanted = 1 / (np.cbrt(np.sqrt(100 * (1 / 0.143 - 1) - 1)) / 8)  # where SNR / (1 + SNR) is .143
     assert found.figures["d_fsc_0143_true"] == pytest.approx(wanted, rel=0.06)
+
+
+def test_each_curve_has_its_own_note_and_label(rng):
+    """Halves that agree to the last shell: no note stands twice, and the freed curve isn't called by its key."""
+    first, second = halves(filtered_noise(rng, 100 * np.ones_like(S)), rng)
+    found = assess([first], against=second, metrics=["fsc"], resolution=5, mask=ball(28))
+    assert len(found.notes) == len(set(found.notes))
+    curves = fsc_curves(found, ["#1"])
+    assert [curve.label for curve in curves] == ["#1", "#1, masked", "#1, freed of the mask"]
+    assert [(curve.masked, curve.corrected) for curve in curves] == [(0, 0), (1, 0), (0, 1)]
 
 
 def test_random_phases_keep_amplitudes_and_coarse_detail(rng):

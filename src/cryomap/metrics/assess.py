@@ -129,9 +129,9 @@ def _beyond(scores: MapScores) -> list[str]:
     """What it means that a curve never falls below a cutoff."""
     notes = []
     for kind, curve in scores.curves.items():
-        suffix = "_masked" if kind.endswith("_masked") else ""
-        figure = "d_fsc" if kind.startswith("fsc_map") else "d_fsc_model"
-        names = [f"{figure}_{cutoff}{suffix}" for cutoff in ("0143", "05")]
+        _, partner, *how = kind.split("_")
+        figure = "d_fsc" if partner == "map" else "d_fsc_model"
+        names = ["_".join((figure, cutoff, *how)) for cutoff in ("0143", "05")]
         above = [name for name in names if name in scores.figures and scores.figures[name] is None]
         if above:
             notes.append(

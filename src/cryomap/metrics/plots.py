@@ -32,6 +32,7 @@ class FscCurve:
         masked: whether the map was masked; such curves are drawn dashed.
         d: spacings in A.
         fsc: the correlation at each.
+        corrected: whether it is freed of what the mask put in, see `true_fsc`; such curves are dotted.
     """
 
     label: str
@@ -39,19 +40,20 @@ class FscCurve:
     masked: bool
     d: list[float]
     fsc: list[float]
+    corrected: bool = False
 
 
 def fsc_curves(report: Assessment, names: Sequence[str]) -> list[FscCurve]:
     """All curves of an assessment, labelled by the maps' names, and by what each is with where that differs."""
-    partners = {kind.removesuffix("_masked") for scores in report.maps for kind in scores.curves}
+    partners = {kind.split("_")[1] for scores in report.maps for kind in scores.curves}
     curves = []
     for number, (name, scores) in enumerate(zip(names, report.maps, strict=True)):
         for kind, curve in scores.curves.items():
-            masked = kind.endswith("_masked")
-            partner = kind.removesuffix("_masked").removeprefix("fsc_")
+            _, partner, *how = kind.split("_")
+            masked, corrected = how == ["masked"], how == ["true"]
             label = f"{name}, with the {partner}" if len(partners) > 1 else name
-            label += ", masked" if masked else ""
-            curves.append(FscCurve(label, number, masked, curve.d.tolist(), curve.fsc.tolist()))
+            label += ", masked" * masked + ", freed of the mask" * corrected
+            curves.append(FscCurve(label, number, masked, curve.d.tolist(), curve.fsc.tolist(), corrected))
     return curves
 
 
@@ -79,7 +81,7 @@ def draw_fsc(axes: Axes, curves: Sequence[FscCurve]) -> None:
             1 / np.array(curve.d),
             curve.fsc,
             color=COLORS[curve.map_number % len(COLORS)],
-            linestyle="--" if curve.masked else "-",
+            linestyle=":" if curve.corrected else "--" if curve.masked else "-",
             linewidth=1.4,
             label=literal(curve.label),
         )

@@ -51,7 +51,7 @@ class MapScores:
         unmodelled: density above the contour that lies far from every atom.
         cubes: the cubes' correlations.
         cube_comparison: with the first map's.
-        curves: FSC curves by name: fsc_model, fsc_model_masked, fsc_map, fsc_map_masked.
+        curves: FSC curves by name: fsc_model, fsc_model_masked, fsc_map, fsc_map_masked, fsc_map_true.
     """
 
     name: str
@@ -161,7 +161,7 @@ class Assessment:
             cc or qscore: chains [chain, atoms, rscc, q]; residues [chain, number, insertion_code, name, kind, rscc,
                 rscc_main_chain, rscc_side_chain, q].
             cubes: cubes {count, mean_before, mean_after, improved (share), stride, target_resolution}.
-            fsc: curves {fsc_model, fsc_model_masked, fsc_map, fsc_map_masked: d, fsc}.
+            fsc: curves {fsc_model, fsc_model_masked, fsc_map, fsc_map_masked, fsc_map_true: d, fsc}.
         """
         return {
             "model": self.model.name if self.model else None,
