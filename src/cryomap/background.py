@@ -1,4 +1,4 @@
-"""The value of a map where there is no molecule: the peak of its histogram, or what the solvent was masked to."""
+"""A map's mean and deviation, and its value where there is no molecule: the peak of its histogram, or a mask's."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import numpy as np
 MASKED_SHARE = 0.1  # of the voxels having one and the same value: the solvent was masked away
 
 
-def sorted_sample(values: np.ndarray, most: int = 2_000_000) -> np.ndarray:
-    """At most that many voxels of a map, about evenly spread, sorted (n,)."""
-    return np.sort(values.ravel()[:: max(1, values.size // most)])
+def mean_and_deviation(values: np.ndarray) -> tuple[float, float]:
+    """Of a map (z, y, x), section by section: numpy's std() copies the whole in float64."""
+    mean = values.mean(dtype=np.float64)
+    squares = sum(float(((section - mean) ** 2).sum()) for section in values)
+    return float(mean), float(np.sqrt(squares / values.size))
+
+
+def sorted_sample(values: np.ndarray, least: int = 2_000_000) -> np.ndarray:
+    """So many voxels of a map or up to twice as many, about evenly spread, sorted (n,); all of a smaller map."""
+    return np.sort(values.ravel()[:: max(1, values.size // least)])
 
 
 def masked_value(ordered: np.ndarray) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .background import half_sample_mode, masked_value, sorted_sample
+from .background import half_sample_mode, masked_value, mean_and_deviation, sorted_sample
 
 RIPPLE = 1e-3
 NOISE_SIGMAS = 5.0
@@ -17,12 +17,11 @@ def default_contour(values: np.ndarray) -> float:
     On the 17 maps with models that this was chosen on, it enclosed 0.4 to 2 times the volume of the atoms; the
     level of the top 1 % of voxels, the other custom, only 0.07 to 0.9, since it depends on how tight the box is.
     """
-    mean = values.mean(dtype=np.float64)
-    squares = sum(float(((section - mean) ** 2).sum()) for section in values)  # std() would copy a large map
-    return float(mean + 1.5 * np.sqrt(squares / values.size))
+    mean, deviation = mean_and_deviation(values)
+    return mean + 1.5 * deviation
 
 
-def noise_ceiling(values: np.ndarray, voxel_volume: float, most: int = 4_000_000) -> float:
+def noise_ceiling(values: np.ndarray, voxel_volume: float, least: int = 4_000_000) -> float:
     """The value that solvent noise doesn't exceed.
 
     Where a tenth of the voxels share one value the solvent was masked, and the ceiling is a thousandth of the
@@ -36,9 +35,9 @@ def noise_ceiling(values: np.ndarray, voxel_volume: float, most: int = 4_000_000
     Args:
         values: (z, y, x).
         voxel_volume: A^3.
-        most: how many voxels to look at, evenly spread.
+        least: how many voxels to look at, see `sorted_sample`.
     """
-    sample = sorted_sample(values, most)
+    sample = sorted_sample(values, least)
     solvent = masked_value(sample)
     if solvent is not None:
         return solvent + RIPPLE * (float(sample[-1]) - solvent)

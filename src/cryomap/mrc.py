@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .background import mean_and_deviation
 from .errors import InputError
 from .grid import Grid, three_ints
 from .mrc_place import ROTATION, place_of, set_place
@@ -222,8 +223,8 @@ def header_bytes(values: np.ndarray, grid: Grid, labels: Sequence[str]) -> bytes
     words["size"] = words["intervals"] = grid.size
     words["mode"] = 2
     words["axes"] = (1, 2, 3)
-    words["range"] = values.min(), values.max(), values.mean(dtype=np.float64)
-    words["rms"] = values.std(dtype=np.float64)
+    mean, words["rms"] = mean_and_deviation(values)
+    words["range"] = values.min(), values.max(), mean
     words["space_group"] = 1
     words["map"] = b"MAP "
     extra = bytearray(100)

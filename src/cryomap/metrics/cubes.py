@@ -92,15 +92,17 @@ def cube_correlations(
         raise InputError(f"cube stride {stride} A: give 4 A (as SuperEM) or more")
     if min(grid.shape) < SIZE:
         raise InputError(f"{density.name}: the box is smaller than a cube of {SIZE} A; leave the cubes out")
-    target = situs_map(model, grid, target_resolution(resolution)).values.astype(np.float64)
-    values = np.maximum(resample(density, grid).values, 0).astype(np.float64)
+    target = situs_map(model, grid, target_resolution(resolution)).values
+    values = np.maximum(resample(density, grid).values, 0)
     n = SIZE**3
     x, y = _sums(values, stride), _sums(target, stride)
-    x_variance = _sums(values * values, stride) - x * x / n
-    y_variance = _sums(target * target, stride) - y * y / n
-    covariance = _sums(values * target, stride) - x * y / n
+    x_variance, y_variance, covariance = (
+        _sums(np.multiply(a, b, dtype=np.float64), stride) - sums / n
+        for a, b, sums in ((values, values, x * x), (target, target, y * y), (values, target, x * y))
+    )
     # Running sums leave rounding errors where a cube is all zero.
-    valid = (x_variance > 1e-12 * n * values.max() ** 2) & (y_variance > 1e-12 * n * target.max() ** 2)
+    x_least, y_least = (1e-12 * n * float(v.max()) ** 2 for v in (values, target))
+    valid = (x_variance > x_least) & (y_variance > y_least)
     spread = np.sqrt(np.where(valid, x_variance * y_variance, 1))
     cc = np.where(valid, covariance / spread, np.nan)
     cubes = Grid(
@@ -112,7 +114,7 @@ def cube_correlations(
 def _sums(values: np.ndarray, stride: int) -> np.ndarray:
     """Sums over the cubes of SIZE voxels that begin every `stride` voxels on each axis."""
     for axis in range(3):
-        total = np.cumsum(values, axis=axis)
+        total = np.cumsum(values, axis=axis, dtype=np.float64)
         starts = np.arange(0, values.shape[axis] - SIZE + 1, stride)
         last = np.take(total, starts + SIZE - 1, axis)
         before = np.take(total, np.maximum(starts - 1, 0), axis)

@@ -51,9 +51,11 @@ class Reflections:
         The map's mean outside the mask is subtracted first, so that a constant added to a map changes nothing. (The
         reference subtracts nothing: there two noise maps plus a constant agree to the detail of the mask's edge.)
         """
-        outside = 1 - np.asarray(mask, np.float64).clip(0, 1)
-        weight = outside.sum()
-        mean = np.multiply(values, outside).sum() / weight if weight > 0 else values.mean(dtype=np.float64)
+        total = weight = 0.0
+        for section, inside in zip(values, mask, strict=True):
+            outside = 1 - np.asarray(inside, np.float64).clip(0, 1)
+            total, weight = total + (section * outside).sum(), weight + outside.sum()
+        mean = total / weight if weight > 0 else values.mean(dtype=np.float64)
         return self.of_map((values - np.float32(mean)) * mask)
 
     def of_model(self, model: AtomicModel) -> np.ndarray:

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ..density import DensityMap, resample
 from ..errors import InputError
 from ..grid import Grid, three_floats
+from ..metrics.correlation import pearson
 from ..metrics.fourier import Curve, reflections, resolution_at, shell_correlation
 from .consistency import window_mean, windowed_correlation
 from .input_verdict import InputWarning
@@ -93,7 +94,7 @@ def warn_of_halves(first: DensityMap, second: DensityMap) -> InputWarning | None
             "halves",
             f"{names} are the same map, so that their agreement says nothing; give the two half maps",
         )
-    correlation = float(np.corrcoef(first.values.ravel(), second.values.ravel())[0, 1])
+    correlation = pearson(first.values, second.values)
     if correlation < OPPOSITE:
         text = f"{names} anticorrelate ({correlation:.2f}), and their mean is worthless"
         return InputWarning("halves", f"{text}; multiply the one of inverted contrast by -1", correlation)

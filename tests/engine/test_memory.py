@@ -1,0 +1,51 @@
+"""What takes little memory beside a map, whatever the map's size."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from made_models import model_at
+
+from cryomap.density import DensityMap
+from cryomap.grid import Grid
+from cryomap.metrics.cubes import cube_correlations
+from cryomap.metrics.fourier import reflections
+from cryomap.metrics.masks import spheres
+from cryomap.mrc import header_bytes
+from cryomap.trust.halves import warn_of_halves
+
+N = 128
+GRID = Grid((N,) * 3)
+SPACINGS = reflections(GRID)
+ATOM = model_at(GRID.center[None])
+
+
+@pytest.fixture
+def maps(rng):
+    values = rng.standard_normal((2, N, N, N)).astype(np.float32)
+    return [DensityMap(values[0], GRID), DensityMap(values[0] + values[1], GRID)]
+
+
+def peak(work):
+    """Largest memory that a call takes, in maps of float32."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1] / (4 * N**3)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "most, work",
+    [
+        (0.1, lambda one, other: header_bytes(one.values, GRID, ())),
+        (4.0, lambda one, other: warn_of_halves(one, other)),
+        (4.5, lambda one, other: SPACINGS.of_masked(one.values, other.values)),
+        (3.5, lambda one, other: spheres(GRID.center[None], 5.0, GRID)),
+        (8.0, lambda one, other: cube_correlations(one, ATOM, GRID, 3.0)),
+    ],
+    ids=["header", "half maps", "masked transform", "spheres", "cubes"],
+)
+def test_no_whole_copy_in_double_precision(maps, most, work):
+    assert peak(lambda: work(*maps)) < most
