@@ -13,11 +13,13 @@ from cryomap.metrics.fourier import reflections
 from cryomap.metrics.masks import spheres
 from cryomap.mrc import header_bytes
 from cryomap.trust.halves import warn_of_halves
+from cryomap.trust.preserved import soft_edge
 
 N = 128
 GRID = Grid((N,) * 3)
 SPACINGS = reflections(GRID)
 ATOM = model_at(GRID.center[None])
+BALL = spheres(ATOM.positions, 5.0, GRID)
 
 
 @pytest.fixture
@@ -42,10 +44,11 @@ def peak(work):
         (0.1, lambda one, other: header_bytes(one.values, GRID, ())),
         (4.0, lambda one, other: warn_of_halves(one, other)),
         (4.5, lambda one, other: SPACINGS.of_masked(one.values, other.values)),
-        (3.5, lambda one, other: spheres(GRID.center[None], 5.0, GRID)),
+        (3.5, lambda one, other: spheres(ATOM.positions, 5.0, GRID)),
+        (2.5, lambda one, other: soft_edge(BALL, GRID)),
         (8.0, lambda one, other: cube_correlations(one, ATOM, GRID, 3.0)),
     ],
-    ids=["header", "half maps", "masked transform", "spheres", "cubes"],
+    ids=["header", "half maps", "masked transform", "spheres", "edge", "cubes"],
 )
 def test_no_whole_copy_in_double_precision(maps, most, work):
     assert peak(lambda: work(*maps)) < most

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
 
 from ..density import DensityMap, resample
 from .consistency import bring_to_grid, surroundings, window_mean
 from .judgement import Trust
 from .noise import find_solvent
+from .preserved import REACH, soft_edge
 from .spectrum import Spectrum
 
-REACH = 2.0  # A beyond a lost region: as far as Q-scores look
-EDGE = 1.5  # A, over which the blend falls
 SCALE_WINDOW = 16.0  # A
 UNKNOWN_RESOLUTION = 4.0  # A; it only says how far about density to look
 
@@ -36,12 +34,11 @@ def keep_lost(before: DensityMap, after: DensityMap, trust: Trust) -> DensityMap
     """
     if not trust.lost:
         return after
-    weight = blend_weight(trust, before)
-    sharpened = sharpen_like(before, after, weight, trust.resolution)
-    if after.grid != before.grid:
-        weight = resample(DensityMap(weight, before.grid), after.grid, order=1).values
-        sharpened = bring_to_grid(DensityMap(sharpened, before.grid), after.grid).values
-    gain = np.maximum(sharpened.clip(0, after.values.max()) - after.values, 0)
+    lost = np.zeros(before.grid.shape, bool)
+    for region in trust.lost:
+        lost[tuple(region.voxels.T)] = True
+    weight, own = _like_result(before, after, soft_edge(lost, before.grid, REACH), trust.resolution)
+    gain = np.maximum(own - after.values, 0)
     return replace(after, values=(after.values + weight * gain).astype(np.float32), name=f"{after.name} kept")
 
 
@@ -56,22 +53,19 @@ def preserve(
         weight: 0..1, float32 (z, y, x) on the input's grid.
         resolution: of the input, in A, if it is known.
     """
-    sharpened = sharpen_like(before, after, weight, resolution or UNKNOWN_RESOLUTION)
+    weight, own = _like_result(before, after, weight, resolution or UNKNOWN_RESOLUTION)
+    return replace(after, values=(after.values + weight * (own - after.values)).astype(np.float32))
+
+
+def _like_result(
+    before: DensityMap, after: DensityMap, weight: np.ndarray, resolution: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """On the result's grid, the weight and the input: see `sharpen_like`, 0 at least, and no denser than the result."""
+    sharpened = sharpen_like(before, after, weight, resolution)
     if after.grid != before.grid:
         weight = resample(DensityMap(weight, before.grid), after.grid, order=1).values
         sharpened = bring_to_grid(DensityMap(sharpened, before.grid), after.grid).values
-    change = sharpened.clip(0, after.values.max()) - after.values
-    return replace(after, values=(after.values + weight * change).astype(np.float32))
-
-
-def blend_weight(trust: Trust, before: DensityMap) -> np.ndarray:
-    """How much of the input is blended in at each voxel of its grid: 1 in what was lost, 0 elsewhere."""
-    step = np.array(before.grid.step)[::-1]
-    outside = np.ones(before.grid.shape, bool)
-    for region in trust.lost:
-        outside[tuple(region.voxels.T)] = False
-    distance = ndimage.distance_transform_edt(outside, sampling=step)
-    return (0.5 + 0.5 * np.cos(np.pi * ((distance - REACH) / EDGE).clip(0, 1))).astype(np.float32)
+    return weight, sharpened.clip(0, after.values.max())
 
 
 def sharpen_like(before: DensityMap, after: DensityMap, weight: np.ndarray, resolution: float) -> np.ndarray:
