@@ -1,8 +1,9 @@
 """How well lost and invented density is found where the truth is known: benchmark_trust.py STRUCTURES OUT.json
 
 Simulates an input map of each complex and the result of a network that loses a known part of its ligands, ions,
-lipids and glycans and invents blobs; or, with --weights, enhances the input and measures what was lost. Judges
-each result, gives lost density back, prints the figures and writes them.
+lipids, glycans and waters and invents blobs. With --weights, the real network enhances the input twice: as it is, where
+what it lost is measured, and without the signal of the small components and of some residues, which a result then can't
+have. Judges each result against the input, gives lost density back, prints the figures and writes them.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from cryomap.contour import default_contour
 from cryomap.density import DensityMap
-from cryomap.trust.judgement import judge
+from cryomap.enhancement.methods import Method, load_method
+from cryomap.enhancement.run import enhance
+from cryomap.metrics.changes import molecule_changes
+from cryomap.metrics.classes import SINGLE_KINDS
+from cryomap.trust.judgement import Trust, judge
 from cryomap.trust.restore import keep_lost
 from simulation.randomness import chance, choice, uniform
 from trust_benchmark.complexes import (
@@ -32,11 +38,21 @@ from trust_benchmark.complexes import (
     losing_network,
     signal_of,
     simulate,
+    without,
 )
-from trust_benchmark.tally import Tally, count, measure_return
-from trust_benchmark.truth import components, kept_shares
+from trust_benchmark.figures import line, summary
+from trust_benchmark.tally import LOST, TOUCH, Tally, Truth, count, lost_atoms, measure_return
+from trust_benchmark.truth import (
+    POLYMERS,
+    atoms_of,
+    change,
+    components,
+    kept_shares,
+    ordinary_residues,
+)
 
 RESOLUTIONS = (2.8, 6.5)  # A
+EXPLAINED = 0.5  # of a lost region's density, at least, that the molecule made
 
 
 def main() -> None:
@@ -50,20 +66,20 @@ def main() -> None:
     parser.add_argument("--weights", help="enhance with these instead of simulating a losing network")
     parser.add_argument("--blind", action="store_true", help="judge without the model, by the maps alone")
     options = parser.parse_args()
-    tallies = []
+    method = load_method(None, options.weights, "auto") if options.weights else None
+    maps: list[dict[str, Tally]] = []
     for path, seed in _choose(options):
         begun = time.monotonic()
-        tally = one_map(path, seed, options.weights, options.blind)
-        if tally is None:
-            continue
-        tallies.append(tally)
-        print(_line(tally), f"{time.monotonic() - begun:.0f} s", flush=True)
-        options.output.write_text(
-            json.dumps({**summary(tallies), "maps": [asdict(t) for t in tallies]}, indent=1)
-        )
-        if len(tallies) == options.maps:
+        maps.append(one_map(path, seed, method, options.blind))
+        seconds = f"{time.monotonic() - begun:.0f} s"
+        for name, tally in maps[-1].items():
+            print(f"{name}:", line(tally), seconds, flush=True)
+        found = {name: [tallies[name] for tallies in maps] for name in maps[0]}
+        told = {n: {**summary(t), "maps": [asdict(one) for one in t]} for n, t in found.items()}
+        options.output.write_text(json.dumps(told, indent=1))
+        if len(maps) == options.maps:
             break
-    print(json.dumps(summary(tallies), indent=1))
+    print(json.dumps({name: summary(tallies) for name, tallies in found.items()}, indent=1))
 
 
 def _choose(options: argparse.Namespace) -> Iterator[tuple[Path, int]]:
@@ -73,28 +89,49 @@ def _choose(options: argparse.Namespace) -> Iterator[tuple[Path, int]]:
     files = sorted(p for p in options.structures.iterdir() if ".cif" in p.name or ".pdb" in p.name)
     for index in np.random.default_rng(options.seed).permutation(len(files)):
         model = read_model(files[index])
-        if len(model) <= options.atoms and components(model):
+        if len(model) <= options.atoms and components(model, SINGLE_KINDS):
             yield files[index], options.seed * 10_000 + int(index)
 
 
-def one_map(path: Path, seed: int, weights: str | None, blind: bool = False) -> Tally | None:
-    """Simulate, damage or enhance, judge, count, give back; None for a map in which nothing can be seen."""
+def one_map(path: Path, seed: int, method: Method | None, blind: bool = False) -> dict[str, Tally]:
+    """Simulate, damage or enhance, judge, count, give back: the figures of each result, by how it was made."""
     rng = torch.Generator().manual_seed(seed)
     complex_ = simulate(path, uniform(*RESOLUTIONS, rng), rng)
-    observed = complex_.observed
-    level = default_contour(observed.values)
-    if weights:
-        result, kept, blobs = _enhance(complex_, weights, level)
+    level = default_contour(complex_.observed.values)
+
+    def told(result: DensityMap) -> Trust:
+        return _judged(complex_, result, level, blind)
+
+    if method is None:
+        result, truth = _damage(complex_, rng)
+        cases = {"damaged": (result, told(result), truth)}
     else:
-        result, kept, blobs = _damage(complex_, rng)
-    model = None if blind else complex_.model
-    trust = judge(observed, result, level=level, resolution=complex_.resolution, model=model)
-    tally, parts = count(complex_, kept, blobs, trust, level, _true_noise(complex_))
-    measure_return(tally, complex_, parts, (observed, result, keep_lost(observed, result, trust)))
-    return tally
+        cases = _enhance(complex_, method, level, told, rng)
+    noise, tallies = _true_noise(complex_), {}
+    for name, (result, trust, truth) in cases.items():
+        tally, parts = count(complex_, truth, trust, level, noise)
+        maps = (complex_.observed, result, keep_lost(complex_.observed, result, trust))
+        measure_return(tally, complex_, [p for p in parts if _is_single(complex_, p)], maps)
+        tallies[name] = tally
+    return tallies
 
 
-def _damage(complex_: Complex, rng: torch.Generator) -> tuple[DensityMap, np.ndarray, list[np.ndarray]]:
+def _is_single(complex_: Complex, part: np.ndarray) -> bool:
+    model = complex_.model
+    return model.residues[model.residue_indices[part[0]]].kind in SINGLE_KINDS
+
+
+def _judged(complex_: Complex, result: DensityMap, level: float, blind: bool) -> Trust:
+    """What `enhance` tells with the model open, or without."""
+    model, resolution = None if blind else complex_.model, complex_.resolution
+    trust = judge(complex_.observed, result, level=level, resolution=resolution, model=model)
+    if model is None:
+        return trust
+    changes = molecule_changes(complex_.observed, result, model, resolution=resolution)
+    return replace(trust, molecules=changes)
+
+
+def _damage(complex_: Complex, rng: torch.Generator) -> tuple[DensityMap, Truth]:
     """A result without half of the small components (wholly, or up to 0.35 of them kept), and up to two blobs."""
     kept = np.ones(len(complex_.model))
     for part in components(complex_.model):
@@ -103,22 +140,51 @@ def _damage(complex_: Complex, rng: torch.Generator) -> tuple[DensityMap, np.nda
     blobs = [invented_blob(complex_, 12 + choice(20, rng), rng) for _ in range(choice(3, rng))]
     blobs = [b for b in blobs if b is not None]
     result = losing_network(complex_, kept, np.concatenate(blobs) if blobs else np.zeros((0, 3)), rng)
-    return result, kept, blobs
+    return result, Truth(kept, blobs, lost_atoms(complex_, kept))
 
 
-def _enhance(complex_: Complex, weights: str, level: float) -> tuple[DensityMap, np.ndarray, list]:
-    """The network's result, and the share of each residue and small component that it kept."""
-    from cryomap.enhancement.methods import load_method
-    from cryomap.enhancement.run import enhance
+def _enhance(
+    complex_: Complex,
+    method: Method,
+    level: float,
+    told: Callable[[DensityMap], Trust],
+    rng: torch.Generator,
+) -> dict[str, tuple[DensityMap, Trust, Truth]]:
+    """The network's result of the input, and of the input without its small components and some residues."""
 
-    method = load_method(None, weights, "auto")
-    result, _ = enhance(complex_.observed, method, level)
+    def network(density: DensityMap) -> DensityMap:
+        return enhance(density, method, level, resolution=complex_.resolution)[0]
+
+    result = network(complex_.observed)
+    trust = told(result)
+    parts = [*components(complex_.model), *_residues_at(complex_, trust)]
+    ordinary = ordinary_residues(complex_.model, parts, rng)
+    taken = atoms_of(complex_.model, [*parts, *ordinary])
+    second = network(without(complex_, taken))
+    changed = change(complex_, (result, second), parts, ordinary)
     kept = np.ones(len(complex_.model))
-    parts = components(complex_.model, ("protein", "nucleic", "ligand", "ion", "lipid", "glycan"))
-    shares = kept_shares(complex_, result, parts, method.card.sharpen, method.card.low_pass)
-    for part, share in zip(parts, shares, strict=True):
+    for part, share in zip(parts, kept_shares(complex_, changed, parts), strict=True):
         kept[part] = share
-    return result, kept, []
+
+    def was_lost(voxels: np.ndarray) -> bool:
+        at = tuple(voxels.T)
+        explained = changed.of_input[at].sum() > EXPLAINED * complex_.observed.values[at].sum()
+        return bool(explained and changed.share_in(voxels) < LOST)
+
+    gone = np.where(taken, 0.0, 1.0)
+    return {
+        "as it is": (result, trust, Truth(kept, [], was_lost)),
+        "taken out": (second, told(second), Truth(gone, [], lost_atoms(complex_, gone))),
+    }
+
+
+def _residues_at(complex_: Complex, trust: Trust) -> list[np.ndarray]:
+    """Residues of protein and nucleic acid where the judgement says that density was lost."""
+    if not trust.lost:
+        return []
+    voxels = np.concatenate([region.voxels for region in trust.lost])
+    near = cKDTree(voxels[:, ::-1]).query(complex_.model.positions)[0] <= TOUCH
+    return [part for part in components(complex_.model, POLYMERS) if near[part].any()]
 
 
 def _true_noise(complex_: Complex) -> float:
@@ -128,53 +194,6 @@ def _true_noise(complex_: Complex) -> float:
         signal = signal + extra_signal(complex_)
     inside = complex_.observed.values != 0
     return float(np.std((complex_.observed.values - signal)[inside]))
-
-
-def summary(tallies: list[Tally]) -> dict[str, float]:
-    """The figures over all maps."""
-
-    def total(name: str) -> int:
-        return sum(getattr(t, name) for t in tallies)
-
-    q = np.array([row for t in tallies for row in t.q]).reshape(-1, 3)
-    fell = q[:, 1] < q[:, 0] - 0.05  # Q doesn't see how high a peak is: what was merely weakened keeps its Q
-    gain, loss = (q[fell, 2] - q[fell, 1]).sum(), (q[fell, 0] - q[fell, 1]).sum()
-    drops = [t.cc_drop for t in tallies if t.q]
-    false = np.array([t.false for t in tallies])
-    return {
-        "maps": len(tallies),
-        "clear_lost": total("clear_lost"),
-        "recall_clear": total("clear_found") / max(1, total("clear_lost")),
-        **_by_strength([pair for t in tallies for pair in t.clear]),
-        "faint_lost": total("faint_lost"),
-        "recall_faint": total("faint_found") / max(1, total("faint_lost")),
-        "false_per_map": float(false.mean()) if len(false) else 0.0,
-        "maps_with_more_than_one_false": int((false > 1).sum()),
-        "invented": total("invented"),
-        "recall_invented": total("invented_found") / max(1, total("invented")),
-        "false_invented_per_map": total("invented_false") / max(1, len(tallies)),
-        "q_returned": float(gain / loss) if loss > 0 else float("nan"),
-        "q_before_after_kept": q.mean(axis=0).round(3).tolist() if len(q) else [],
-        "cc_mask_drop_mean": float(np.mean(drops)) if drops else 0.0,
-        "cc_mask_drop_max": float(np.max(drops)) if drops else 0.0,
-    }
-
-
-def _by_strength(clear: list[tuple[float, bool]]) -> dict[str, str]:
-    """Found of lost, by own density over noise."""
-    result = {}
-    for low, high in ((5, 7), (7, 10), (10, np.inf)):
-        hits = [hit for strength, hit in clear if low <= strength < high]
-        result[f"clear_{low}_to_{high}_sigma"] = f"{sum(hits)} of {len(hits)}"
-    return result
-
-
-def _line(t: Tally) -> str:
-    return (
-        f"{t.story:45s} support {t.support:.2f} lost {t.clear_found}/{t.clear_lost} "
-        f"faint {t.faint_found}/{t.faint_lost} false {t.false} invented {t.invented_found}/{t.invented} "
-        f"false {t.invented_false} Q {np.round(t.q, 2).tolist()} CC -{t.cc_drop:.4f} {t.missed} {t.wrong[:5]}"
-    )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,14 @@ MARGIN = 14.0  # A about the atoms
 TARGET_SIGMA = 0.85  # A
 FULL = 4.0  # a result of 1 has this many heights of a lone carbon
 # B factors vary more than in training maps: the figures of all versions are of the same maps.
-SETTINGS = Settings(mean_b=(3.0, 13.0), local_b=(0.9, 0.5, 0.5), overstated=None, unexplained=None, zone=0.25)
+SETTINGS = Settings(
+    mean_b=(3.0, 13.0),
+    local_b=(0.9, 0.5, 0.5),
+    overstated=None,
+    unexplained=None,
+    zone=0.25,
+    waters_until=3.5,
+)
 LEFT_OUT = ("residues of their own", "weak side chains", "displaced ice", "unexplained", "coarse voxels")
 
 
@@ -40,6 +47,7 @@ class Complex:
         resolution: in A.
         observed: the input map.
         extra: density without a model (detergent, blobs) before the transfer, float32 (z, y, x), or None.
+        mask: 0..1, float32 (z, y, x), what was left of the input; None for all.
         story: what was simulated.
     """
 
@@ -51,6 +59,7 @@ class Complex:
     observed: DensityMap
     extra: np.ndarray | None
     story: str
+    mask: np.ndarray | None = None
 
     @property
     def box(self) -> Box:
@@ -81,8 +90,20 @@ def simulate(path: str | os.PathLike, resolution: float, rng: Generator) -> Comp
         m = step(m, SETTINGS, rng)
     density = DensityMap(m.density().numpy(), Grid(shape), name)
     extra = None if m.extra is None else m.extra.numpy()
+    mask = None if m.mask is None else m.mask.numpy()
     b = m.b_factors.numpy()
-    return Complex(model, shape, b, m.transfer.numpy(), resolution, density, extra, ", ".join(m.story))
+    return Complex(model, shape, b, m.transfer.numpy(), resolution, density, extra, ", ".join(m.story), mask)
+
+
+def without(complex_: Complex, chosen: np.ndarray) -> DensityMap:
+    """The input map less the signal of some atoms, noise and all else as it was."""
+    signal = signal_of(complex_, chosen)
+    if complex_.mask is not None:
+        signal *= complex_.mask
+    values = complex_.observed.values - signal
+    if not (complex_.observed.values < 0).any():  # "positive only"
+        values = values.clip(0)
+    return replace(complex_.observed, values=values)
 
 
 def signal_of(complex_: Complex, chosen: np.ndarray) -> np.ndarray:

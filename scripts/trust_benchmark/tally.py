@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from cryomap.atoms import AtomicModel
 from cryomap.density import DensityMap
+from cryomap.metrics.changes import MoleculeChanges
 from cryomap.metrics.correlation import correlations, model_map
 from cryomap.metrics.qscore import q_scores
 from cryomap.trust.judgement import Trust
@@ -22,6 +24,52 @@ OWN = 0.5  # of the density at a component, its own; the rest are its neighbours
 TOUCH = 2.0  # A between a region and what it is taken to be
 
 
+@dataclass(frozen=True)
+class Case:
+    """A component that was lost, and that the input shows.
+
+    Attributes:
+        kind: of `cryomap.atoms.KINDS`.
+        kept: of it, 0..1.
+        strength: its own density over the noise.
+        found: whether a lost region is there.
+        named: whether the trust section has a row of it.
+    """
+
+    kind: str
+    kept: float
+    strength: float
+    found: bool
+    named: bool
+
+
+@dataclass(frozen=True)
+class Waters:
+    """The waters of one map: how many, the mean share kept, mean Q in the input and in the result, and whether the
+    trust section calls them worse.
+    """
+
+    count: int
+    kept: float
+    q: tuple[float, float]
+    worse: bool
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What one result lost and invented.
+
+    Attributes:
+        kept: (n,), the share of each atom that the result keeps.
+        blobs: invented atoms (m, 3), one array a blob.
+        was_lost: whether the molecule's density is lost in a region's voxels (m, 3), z, y, x.
+    """
+
+    kept: np.ndarray
+    blobs: list[np.ndarray]
+    was_lost: Callable[[np.ndarray], bool]
+
+
 @dataclass
 class Tally:
     """One map. `clear` components stand above contour and noise by their own density; others do not.
@@ -29,9 +77,11 @@ class Tally:
     Attributes:
         story: what was simulated.
         support: the judgement's.
-        clear: (own density over noise, reported) of each clear lost component.
-        clear_lost, clear_found, faint_lost, faint_found: lost components, and those among them that were reported.
+        clear: the clear lost components.
+        faint_lost, faint_found: the other lost components, and those among them with a lost region.
         false: reported regions with nothing lost there.
+        rows_kept: rows of the trust section about components that weren't lost.
+        waters: of maps that show any.
         invented, invented_found, invented_false: blobs placed, found, and regions reported where none was.
         q: (before, after, kept) mean Q of each clear lost component that was reported.
         cc_drop: what giving back took from the protein's CC_mask.
@@ -40,12 +90,12 @@ class Tally:
 
     story: str
     support: float = float("nan")
-    clear: list[tuple[float, bool]] = field(default_factory=list)
-    clear_lost: int = 0
-    clear_found: int = 0
+    clear: list[Case] = field(default_factory=list)
     faint_lost: int = 0
     faint_found: int = 0
     false: int = 0
+    rows_kept: int = 0
+    waters: Waters | None = None
     invented: int = 0
     invented_found: int = 0
     invented_false: int = 0
@@ -56,14 +106,17 @@ class Tally:
 
 
 def count(
-    complex_: Complex, kept: np.ndarray, blobs: list[np.ndarray], trust: Trust, level: float, noise: float
+    complex_: Complex,
+    truth: Truth,
+    trust: Trust,
+    level: float,
+    noise: float,
 ) -> tuple[Tally, list[np.ndarray]]:
-    """Match regions with what was lost and invented.
+    """Match regions, and rows of molecules if there are any, with what was lost and invented.
 
     Args:
         complex_: the simulated complex.
-        kept: (n,), share of each atom that the result keeps.
-        blobs: invented atoms (m, 3), one array a blob.
+        truth: of the result.
         trust: the judgement.
         level: contour of the input.
         noise: true standard deviation of the input's noise.
@@ -71,34 +124,43 @@ def count(
     Returns:
         The figures, and the clear lost components that were reported.
     """
+    model = complex_.model
     tally = Tally(complex_.story, trust.mean_support)
     regions = [r.voxels[:, ::-1].astype(float) for r in trust.lost]
+    changes = trust.molecules or MoleculeChanges()
+    rows = {change.residue for change in changes.flagged}
     reported = []
-    whole = signal_of(complex_, np.ones(len(complex_.model), bool))
-    for part in components(complex_.model):
-        if kept[part[0]] >= LOST:
+    whole = signal_of(complex_, np.ones(len(model), bool))
+    for part in components(model):
+        kept, residue = truth.kept[part[0]], model.residues[model.residue_indices[part[0]]]
+        if kept >= LOST:
+            tally.rows_kept += str(residue) in rows
             continue
         peak, own = _own_density(complex_, part, whole)
-        hit = any(cKDTree(v).query(complex_.model.positions[part])[0].min() <= TOUCH for v in regions)
+        hit = any(cKDTree(v).query(model.positions[part])[0].min() <= TOUCH for v in regions)
         if peak > max(level, CLEAR * noise) and own > OWN:
-            tally.clear.append((peak / noise, hit))
-            tally.clear_lost, tally.clear_found = tally.clear_lost + 1, tally.clear_found + hit
-            name = str(complex_.model.residues[complex_.model.residue_indices[part[0]]])
+            case = Case(residue.kind, round(float(kept), 3), peak / noise, hit, str(residue) in rows)
+            tally.clear.append(case)
             if hit:
                 reported.append(part)
             else:
-                facts = (
-                    f"{len(part)} atoms, kept {kept[part[0]]:.2f}, own {peak / noise:.0f} sigma, {own:.2f}"
-                )
-                tally.missed.append(f"{name} ({facts})")
+                facts = f"{len(part)} atoms, kept {kept:.2f}, own {peak / noise:.0f} sigma, {own:.2f}"
+                tally.missed.append(f"{residue} ({facts}{', named' if case.named else ''})")
         else:
             tally.faint_lost, tally.faint_found = tally.faint_lost + 1, tally.faint_found + hit
-    _count_false(tally, complex_, kept, regions, trust, level)
+    if changes.water_q is not None:
+        kept = truth.kept[(model.atom_kinds == "water")]
+        tally.waters = Waters(
+            changes.waters, round(float(kept.mean()), 3), changes.water_q, changes.waters_worse
+        )
+    _count_false(tally, complex_, truth, trust, level)
     reach = max(TOUCH, complex_.resolution / 2)
     found = [r.voxels[:, ::-1].astype(float) for r in trust.invented]
-    tally.invented = len(blobs)
-    tally.invented_found = sum(any(cKDTree(v).query(b)[0].min() < TOUCH for v in found) for b in blobs)
-    tally.invented_false = sum(not any(cKDTree(v).query(b)[0].min() < reach for b in blobs) for v in found)
+    tally.invented = len(truth.blobs)
+    tally.invented_found = sum(any(cKDTree(v).query(b)[0].min() < TOUCH for v in found) for b in truth.blobs)
+    tally.invented_false = sum(
+        not any(cKDTree(v).query(b)[0].min() < reach for b in truth.blobs) for v in found
+    )
     return tally, reported
 
 
@@ -111,20 +173,25 @@ def _own_density(complex_: Complex, part: np.ndarray, whole: np.ndarray) -> tupl
     return float(own.max()), float(own[core].sum() / max(whole[core].sum(), 1e-9))
 
 
-def _count_false(
-    tally: Tally, complex_: Complex, kept: np.ndarray, regions: list[np.ndarray], trust: Trust, level: float
-) -> None:
-    truth = [complex_.model.positions[kept < LOST]]
-    if complex_.extra is not None:  # detergent and blobs of the input, which the result leaves out
-        truth.append(np.argwhere(extra_signal(complex_) > 0.5 * level)[:, ::-1].astype(float))
-    truth = np.concatenate(truth)
+def _count_false(tally: Tally, complex_: Complex, truth: Truth, trust: Trust, level: float) -> None:
     reach = max(TOUCH, complex_.resolution / 2)
-    for region, voxels in zip(trust.lost, regions, strict=True):
-        if not len(truth) or cKDTree(truth).query(voxels)[0].min() > reach:
+    extra = np.zeros((0, 3))
+    if complex_.extra is not None:  # detergent and blobs of the input, which the result leaves out
+        extra = np.argwhere(extra_signal(complex_) > 0.5 * level)
+    for region in trust.lost:
+        near = len(extra) and cKDTree(extra).query(region.voxels)[0].min() <= reach
+        if not near and not truth.was_lost(region.voxels):
             tally.false += 1
             tally.wrong.append(
                 f"{region.nearest} {region.volume:.0f} A^3, {region.peak_sigma:.1f} sigma, {region.share:.2f}"
             )
+
+
+def lost_atoms(complex_: Complex, kept: np.ndarray) -> Callable[[np.ndarray], bool]:
+    """Whether voxels (m, 3), z, y, x, are near an atom that was lost."""
+    atoms = complex_.model.positions[kept < LOST]
+    reach = max(TOUCH, complex_.resolution / 2)
+    return lambda voxels: bool(len(atoms) and cKDTree(atoms).query(voxels[:, ::-1])[0].min() <= reach)
 
 
 def measure_return(

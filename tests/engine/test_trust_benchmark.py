@@ -1,43 +1,117 @@
 """The benchmark's truth: what a result made on purpose keeps is what it is said to keep."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from made_models import model_at
+from scipy import ndimage
 
+from cryomap.atoms import Residue
 from cryomap.density import DensityMap
 from cryomap.enhancement.sharpen import sharpened
 from cryomap.grid import Grid
-from trust_benchmark.complexes import Complex, signal_of, target_of
-from trust_benchmark.truth import kept_shares
+from trust_benchmark.complexes import Complex, signal_of, target_of, without
+from trust_benchmark.truth import Change, atoms_of, change, components, kept_shares, ordinary_residues
 
-SHAPE = (36, 36, 36)
-IODIDE = 27  # its index: last after a lattice of carbons
+SHAPE = (48, 36, 36)
+COUNT = 36  # a lattice of carbons, and after it the one atom in question
+LIGAND = np.array([COUNT])
+ORDINARY = [np.array([0]), np.array([35])]
 
 
-@pytest.fixture
-def complex_():
-    lattice = 10 + 3.0 * np.argwhere(np.ones((3, 3, 3)))
-    positions = np.vstack([lattice, [[22.0, 13.0, 13.0]]])
-    numbers = np.array([6] * IODIDE + [53])
-    model = model_at(positions, z=numbers)
-    half = np.ones((36, 36, 19), np.float32)
+def made(element: int, b_factor: float, resolution: float) -> Complex:
+    """A lattice with an atom of an element beside it, and its noiseless map at a resolution."""
+    lattice = 10 + 3.0 * np.argwhere(np.ones((3, 3, 4)))
+    model = model_at(np.vstack([lattice, [[22.0, 13.0, 16.0]]]), z=np.array([6] * COUNT + [element]))
+    z, y, x = (np.fft.fftfreq(n) for n in SHAPE)
+    squares = z[:, None, None] ** 2 + y[:, None] ** 2 + np.abs(x[: SHAPE[2] // 2 + 1]) ** 2
+    passes = (np.sqrt(squares) < 1 / resolution).astype(np.float32)
     empty = DensityMap(np.zeros(SHAPE, np.float32), Grid(SHAPE))
-    made = Complex(model, SHAPE, np.full(len(model), 60.0, np.float32), half, 3.5, empty, None, "made")
-    empty.values[...] = signal_of(made, np.ones(len(model), bool))
-    return made
+    b_factors = np.full(len(model), b_factor, np.float32)
+    complex_ = Complex(model, SHAPE, b_factors, passes, resolution, empty, None, "made")
+    empty.values[...] = signal_of(complex_, np.ones(len(model), bool))
+    return complex_
 
 
-@pytest.mark.parametrize("share", [1.0, 0.3, 0.0])
-def test_a_heavy_ion_is_held_against_what_a_result_can_show(complex_, share):
-    """A result ends at 1, which the iodide alone would pass twofold: at 1 it is whole."""
-    everything = np.ones(len(complex_.model), bool)
-    ion = ~everything
-    ion[IODIDE] = True
-    alone = target_of(complex_, ion).clip(max=1)
-    result = (target_of(complex_, everything) - target_of(complex_, ion) + share * alone).clip(0, 1)
-    assert target_of(complex_, ion).max() > 1.5
-    kept = kept_shares(complex_, DensityMap(result, Grid(SHAPE)), [np.array([IODIDE])])
-    assert kept[0] == pytest.approx(share, abs=0.1)
-    sharp = DensityMap(sharpened(result, 25, 3.0), Grid(SHAPE))
-    same = kept_shares(complex_, sharp, [np.array([IODIDE])], 25, 3.0)
-    assert same[0] == pytest.approx(kept[0], abs=0.01)
+def drawn(complex_: Complex, without_parts=(), share: float = 1.0, blur: float = 0.0, shift: int = 0):
+    """What a network gives that keeps a share of the atom in question, blurred and shifted (voxels): all much sharper
+    than the input."""
+    sharp = replace(complex_, b_factors=0 * complex_.b_factors + 25, transfer=np.ones_like(complex_.transfer))
+    ligand = signal_of(sharp, atoms_of(complex_.model, [LIGAND]))
+    ligand = np.roll(ndimage.gaussian_filter(ligand, blur), shift, axis=2)
+    present = not any(LIGAND[0] in part for part in without_parts)
+    rest = signal_of(sharp, ~atoms_of(complex_.model, [LIGAND, *without_parts]))
+    return (rest + share * present * ligand).clip(0)
+
+
+def measured(complex_: Complex, first: np.ndarray, second: np.ndarray) -> float:
+    """The share of the atom in question that is said to be kept."""
+    results = tuple(DensityMap(values, Grid(SHAPE)) for values in (first, second))
+    return float(kept_shares(complex_, change(complex_, results, [LIGAND], ORDINARY), [LIGAND])[0])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.7, 0.3, 0.0])
+@pytest.mark.parametrize("resolution", [3.0, 6.0])
+def test_a_share_is_what_it_was_made_to_be(share, resolution):
+    complex_ = made(8, 8 * resolution**2, resolution)
+    first, second = drawn(complex_, share=share), drawn(complex_, [LIGAND, *ORDINARY])
+    kept = measured(complex_, first, second)
+    assert kept == pytest.approx(share, abs=0.1)
+    sharp = [sharpened(values, 25, 3.0) for values in (first, second)]
+    assert measured(complex_, *sharp) == pytest.approx(share, abs=0.1)
+    assert measured(complex_, first, 0.5 * second) == pytest.approx(kept, abs=0.05)
+
+
+def test_a_heavy_ion_at_the_end_of_what_a_result_can_show_is_kept():
+    """A result ends at 1, which the iodide alone would pass twofold."""
+    complex_ = made(53, 100, 3.5)
+    everything = target_of(complex_, ~atoms_of(complex_.model, []))
+    second = target_of(complex_, ~atoms_of(complex_.model, [LIGAND, *ORDINARY]))
+    assert everything.max() > 1.5
+    assert measured(complex_, everything.clip(0, 1), second.clip(0, 1)) > 0.7
+
+
+def test_what_is_drawn_of_another_shape_is_kept():
+    """At 6 A a network knows no atoms' places: a blob an A and a half away is the ligand's density."""
+    complex_ = made(16, 300, 6.0)
+    first = drawn(complex_, blur=1.2, shift=1)
+    assert measured(complex_, first, drawn(complex_, [LIGAND, *ORDINARY])) > 0.7
+
+
+def test_what_is_there_without_the_input_is_not_kept():
+    """Density that the result has at the place anyway comes from elsewhere."""
+    complex_ = made(8, 100, 3.5)
+    first, second = drawn(complex_), drawn(complex_, ORDINARY)
+    assert measured(complex_, first, second) == pytest.approx(0, abs=0.1)
+
+
+def test_without_leaves_all_else_of_a_masked_map():
+    complex_ = made(8, 100, 3.5)
+    mask = np.zeros(SHAPE, np.float32)
+    mask[:, :, :24] = 1
+    masked = replace(complex_.observed, values=complex_.observed.values * mask)
+    ligand = atoms_of(complex_.model, [LIGAND])
+    left = without(replace(complex_, observed=masked, mask=mask), ligand).values
+    assert left == pytest.approx(signal_of(complex_, ~ligand) * mask, abs=1e-5)
+    positive = replace(masked, values=masked.values.clip(0))
+    assert without(replace(complex_, observed=positive, mask=mask), ligand).values.min() == 0
+
+
+def test_a_region_keeps_what_the_signal_in_it_keeps():
+    of_input = np.full((4, 4, 4), 2.0, np.float32)
+    of_result = of_input * np.linspace(0, 0.9, 4, dtype=np.float32)
+    region = np.array([[0, 0, 0], [3, 3, 1]])
+    assert Change(of_input, of_result, 0.5).share_in(region) == pytest.approx((0 + 0.3) / 2 / 0.5)
+    assert Change(0 * of_input, of_result).share_in(region) == 1
+
+
+def test_ordinary_residues_are_polymers_and_apart():
+    positions = np.array([[0.0, 0, 0], [5, 0, 0], [20, 0, 0], [24, 0, 0], [40, 0, 0]])
+    kinds = ("protein", "ligand", "protein", "nucleic", "water")
+    residues = tuple(Residue("A", n, "", "X", kind) for n, kind in enumerate(kinds))
+    model = model_at(positions, residues=residues, owners=list(range(5)))
+    found = ordinary_residues(model, components(model), torch.Generator().manual_seed(0))
+    assert [part.tolist() for part in components(model)] == [[1], [4]]
+    assert len(found) == 1 and found[0].tolist() in ([2], [3])
