@@ -76,16 +76,15 @@ def molecules_section(found: MoleculeChanges) -> str:
     worse = found.flagged
     if found.molecules:
         count = f"{len(worse)} of {len(found.molecules)} ligands, lipids, glycans, and ions became worse"
-        sentences.append(f'<b><font color="{_COLORS["lost"]}">{count}</font></b>' if worse else count)
+        sentences.append(_worse(count) if worse else count)
     if found.nucleotides:
         lost = sum(bool(change.marks) for change in found.nucleotides)
         sentences.append(f"{lost} of {len(found.nucleotides)} nucleotides became worse")
     if found.water_q is not None:
-        sentences.append(
-            "mean Q of {} water{} {:.2f} &rarr; {:.2f}".format(
-                found.waters, "" if found.waters == 1 else "s", *found.water_q
-            )
+        waters = "mean Q of {} water{} {:.2f} &rarr; {:.2f}".format(
+            found.waters, "" if found.waters == 1 else "s", *found.water_q
         )
+        sentences.append(_worse(waters) if found.waters_worse else waters)
     if not sentences:
         return ""
     rows = [
@@ -96,6 +95,10 @@ def molecules_section(found: MoleculeChanges) -> str:
         rows.append([f"and {len(worse) - MOST_ROWS} more; <b>mapcc</b> lists all", *[""] * 4])
     titles = ("Molecule", "", "Q", "RSCC", "")
     return f"<p>{'; '.join(sentences)}.</p>" + (_table(titles, rows) if rows else "")
+
+
+def _worse(text: str) -> str:
+    return f'<b><font color="{_COLORS["lost"]}">{text}</font></b>'
 
 
 def _pair(values: tuple[float | None, float | None]) -> str:

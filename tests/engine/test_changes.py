@@ -72,8 +72,15 @@ def test_what_was_erased_is_flagged_and_comes_first(rng, model):
     found = molecule_changes(*maps(model, rng), model, resolution=3.0)
     assert {change.kind for change in found.flagged} >= {"ligand", "lipid"}
     assert found.molecules[0].q[1] - found.molecules[0].q[0] < -0.3
-    assert found.water_q[0] > 0.5 > found.water_q[1]
+    assert found.water_q[0] > 0.5 > found.water_q[1] and found.waters_worse
     assert from_plain(MoleculeChanges, json.loads(json.dumps(to_plain(found))), "changes") == found
+
+
+def test_waters_that_stay_are_no_worse(rng, model):
+    found = molecule_changes(*maps(model, rng, lost=("HEM",)), model, resolution=3.0)
+    assert found.flagged and not found.waters_worse
+    assert not MoleculeChanges(waters=1, water_q=(0.60, 0.56)).waters_worse
+    assert MoleculeChanges(waters=1, water_q=(0.60, 0.54)).waters_worse
 
 
 def test_a_model_of_protein_alone_has_none(rng):

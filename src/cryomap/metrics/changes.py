@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from ..atoms import AtomicModel
 from ..density import DensityMap
-from .classes import SINGLE_KINDS, ligand_scores, marks, residue_means
+from .classes import Q_LOSS, SINGLE_KINDS, ligand_scores, marks, residue_means
 from .correlation import nth_largest
 from .inputs import choose_resolution, prepare_model
 from .measures import OnGrid
@@ -60,6 +60,11 @@ class MoleculeChanges:
     def flagged(self) -> tuple[MoleculeChange, ...]:
         """Those that became worse: the rows that `mapcc` marks."""
         return tuple(change for change in self.molecules if change.marks)
+
+    @property
+    def waters_worse(self) -> bool:
+        """Whether the waters' mean Q fell by as much as marks a ligand."""
+        return self.water_q is not None and self.water_q[0] - self.water_q[1] > Q_LOSS
 
 
 def molecule_changes(
