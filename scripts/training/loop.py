@@ -14,7 +14,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .losses import CONTENT, adversarial_loss, correlation_loss, discriminator_loss, inner_correlation_loss
+from cryomap.enhancement.over_rotations import PLANES
+
+from .losses import (
+    CONTENT,
+    adversarial_loss,
+    correlation_loss,
+    discriminator_loss,
+    inner_correlation_loss,
+    mean_square,
+)
 from .muon import Muon
 from .recipe import Loss, Optimisation
 
@@ -139,6 +148,9 @@ def _add_gradients(fabric: Fabric, state: State, batch: Batch, loss: Loss, share
             total = total + loss.correlation * correlation_loss(output, target, known)
         if loss.inner_correlation:
             total = total + loss.inner_correlation * inner_correlation_loss(output, target, known)
+        if loss.rotation_mean:
+            mean = _over_half_turns(fabric, state.best, observed, *embedding)
+            total = total + loss.rotation_mean * mean_square(output, mean, torch.ones_like(mean))
         if state.discriminator is not None:
             with _frozen(state.discriminator), fabric.no_backward_sync(state.discriminator):
                 judged = state.discriminator(output)
@@ -150,6 +162,16 @@ def _add_gradients(fabric: Fabric, state: State, batch: Batch, loss: Loss, share
             real, generated = logits[: len(target)], logits[len(target) :]
             fabric.backward(share * discriminator_loss(real, generated))
     return share * total.detach().float()
+
+
+@torch.no_grad()
+def _over_half_turns(fabric: Fabric, network: nn.Module, observed: Tensor, *embedding: Tensor) -> Tensor:
+    """The mean of what a network makes of cubes in the four orientations of `enhancement.over_rotations`."""
+    total = torch.zeros_like(observed, dtype=torch.float32)
+    with fabric.autocast():
+        for axes in ((), *PLANES):
+            total += network(observed.flip(axes), *embedding).float().flip(axes)
+    return total / (1 + len(PLANES))
 
 
 @contextmanager

@@ -23,13 +23,21 @@ FEEDS = ("simulated", "real")
 
 @dataclass(frozen=True)
 class Loss:
-    """Weights of the parts of the loss; `content` names a function in `losses.CONTENT`."""
+    """Weights of the parts of the loss.
+
+    Attributes:
+        content: names a function in `losses.CONTENT`.
+        content_weight, correlation, inner_correlation, adversarial: see `losses`.
+        rotation_mean: of the mean squared difference from what the averaged weights make of the cube over four
+            orientations, so that one pass comes to give what the mean of four gives.
+    """
 
     content: str = "mean_square"
     content_weight: float = 1.0
     correlation: float = 0.0
     inner_correlation: float = 0.0
     adversarial: float = 0.0
+    rotation_mean: float = 0.0
 
     def __post_init__(self) -> None:
         _require(self.content in CONTENT, f"content {self.content!r}: not one of {', '.join(CONTENT)}")

@@ -8,6 +8,7 @@ from training_runs import TINY, make, run, words
 
 import train as script
 from cryomap.density import DensityMap, write_map
+from cryomap.enhancement.over_rotations import over_rotations
 from cryomap.grid import Grid
 from cryomap.networks.checkpoint import load_weights, save_weights
 from cryomap.networks.cryosamu import CryoSAMU
@@ -196,3 +197,34 @@ def test_cryosamu_trains(made):
     begun = load_file(made / "on" / "cryosamu.safetensors")
     assert begun.keys() == weights.keys()
     assert max(float((begun[name] - network.state_dict()[name]).abs().max()) for name in begun) < 0.01
+
+
+class Lopsided(torch.nn.Module):
+    """What it makes of a cube depends on how the cube lies."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.linspace(0.5, 2, 8))
+
+    def forward(self, x):
+        return x * self.factor
+
+
+def test_the_rotation_mean_is_that_of_four_passes_and_is_learned_towards():
+    fabric = loop.Fabric(accelerator="cpu", precision="32-true")
+    network, optimisation = Lopsided(), loop.Optimisation(optimiser="adamw", learning_rate=0.05, batch=2)
+    observed = torch.rand(2, 1, 8, 8, 8)
+    expected = over_rotations(lambda tiles: (torch.from_numpy(tiles) * network.factor.detach()).numpy(), 4)
+    expected = torch.from_numpy(expected(observed[:, 0].numpy()))[:, None]
+    torch.testing.assert_close(loop._over_half_turns(fabric, network, observed), expected)
+
+    @torch.no_grad()
+    def unevenness():
+        return float((network(observed) - loop._over_half_turns(fabric, network, observed)).square().mean())
+
+    network, optimiser = fabric.setup(network, loop.make_optimiser(network.parameters(), optimisation))
+    state, before = loop.State(network, optimiser, None), unevenness()
+    unknown = [(observed, observed, torch.zeros_like(observed))]
+    for _ in range(60):
+        loop.train_step(fabric, state, unknown, loop.Loss(rotation_mean=1.0), optimisation)
+    assert unevenness() < 0.05 * before
