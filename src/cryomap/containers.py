@@ -18,6 +18,7 @@ from pathlib import Path
 from .errors import InputError
 
 GZIP, BZIP2 = b"\x1f\x8b", b"BZh"
+COMPRESSED = (".gz", ".bz2")
 # First bytes of what people give by mistake; unpacking or converting is up to them.
 KINDS = (
     (GZIP, "gzip data; unpack it"),
@@ -104,6 +105,12 @@ def require_file(path: str | os.PathLike) -> Path:
     if not stat.S_ISREG(mode):
         raise InputError(f"{text}: a device or pipe, not a file")
     return path
+
+
+def plain_suffix(path: str | os.PathLike) -> str:
+    """Of a file's name, lower case, that of its compression left out: ".map" of A.MAP.gz."""
+    name = Path(path).name.lower()
+    return Path(name.removesuffix(COMPRESSED[0]).removesuffix(COMPRESSED[1])).suffix
 
 
 def read_at_most(file: BufferedIOBase, count: int) -> bytearray:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from .containers import content, kind_of, read_at_most
+from .containers import content, kind_of, plain_suffix, read_at_most
 from .errors import InputError, memory_for
 from .grid import Grid, three_floats
 from .mrc import HEADER_BYTES, SLACK, Header, data_start, header_bytes, parse_header
@@ -72,14 +72,13 @@ def read_map(path: str | os.PathLike, voxel_size: float | None = None) -> Densit
         MemoryError: its voxels don't fit into memory.
     """
     name = Path(path).name
-    suffix = _suffix(Path(path))
     with content(path, "MRC/CCP4 map") as file:
         first = file.read(HEADER_BYTES)
         what = kind_of(first)
         if what:
             raise InputError(f"{path}: not an MRC/CCP4 map: {what}")
         try:
-            header = parse_header(first, suffix, voxel_size)
+            header = parse_header(first, plain_suffix(path), voxel_size)
             with memory_for(f"{path}, {' x '.join(map(str, header.grid.size))} voxels"):
                 voxels = _voxels(file, header)
                 offset, note = data_start(header, voxels)
@@ -89,11 +88,6 @@ def read_map(path: str | os.PathLike, voxel_size: float | None = None) -> Densit
     notes = tuple(f"{name}: {text}" for text in (*header.notes, note) if text)
     density = DensityMap(values, header.grid, name, header.frame, header.labels, notes)
     return density if voxel_size is None else _with_voxel_size(density, voxel_size)
-
-
-def _suffix(path: Path) -> str:
-    """Of a file's name, lower case, that of its compression left out."""
-    return Path(path.name.lower().removesuffix(".gz").removesuffix(".bz2")).suffix
 
 
 def _voxels(file: BufferedIOBase, header: Header) -> bytearray:
@@ -150,8 +144,9 @@ def write_map(density: DensityMap, path: str | os.PathLike) -> None:
         InputError: the folder is missing or can't be written, or the disk is full; nothing is left behind.
     """
     path = Path(path)
-    if _suffix(path) in NSTART_FIRST and not is_told_by_nstart(density.grid):
-        reason = f"NSTART, all that is read of a {_suffix(path)} file, can't say its place"
+    suffix = plain_suffix(path)
+    if suffix in NSTART_FIRST and not is_told_by_nstart(density.grid):
+        reason = f"NSTART, all that is read of a {suffix} file, can't say its place"
         log.warning("%s: ChimeraX will open it at 0, 0, 0, since %s; name it .mrc", path, reason)
     values = np.ascontiguousarray(density.values, "<f4")
     with (

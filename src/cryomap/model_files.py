@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .containers import content, kind_of, read_at_most
+from .containers import content, kind_of, plain_suffix, read_at_most
 from .errors import InputError
 
 if TYPE_CHECKING:
     import gemmi
     from gemmi import cif
 
+MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent", ".pdb1", ".json")
 MOST_BYTES = 3 << 29  # of text, 1.5 GiB: five times the largest entry of the PDB
 _ONE_LETTER = ("N   ", "C   ", "O   ", "P   ")  # names that begin in column 14 where columns are kept
 # Elements whose symbols are no names of atoms of carbon, nitrogen or hydrogen, too.
@@ -22,6 +23,11 @@ _DEFAULTS = {  # of an atom_site loop; what else gemmi needs
     "id": ".", "type_symbol": "X", "label_atom_id": "X", "label_alt_id": ".", "label_comp_id": "UNK",
     "label_asym_id": "A", "label_seq_id": ".", "occupancy": "1", "B_iso_or_equiv": "0",
 }  # fmt: skip
+
+
+def is_model(path: str | os.PathLike) -> bool:
+    """Whether a file is one, by its name."""
+    return plain_suffix(path) in MODEL_SUFFIXES
 
 
 def read_structure(path: str | os.PathLike) -> tuple[gemmi.Structure, list[str]]:

@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from .containers import COMPRESSED, plain_suffix
 from .errors import InputError, WriteError
 from .replacing import is_device
 
 MAP_SUFFIXES = (".mrc", ".map", ".ccp4", ".rec")
-COMPRESSED = (".gz", ".bz2")
 
 
 def require_outputs(
@@ -47,13 +47,10 @@ def require_map_output(path: str | os.PathLike) -> None:
     Raises:
         InputError: it ends in .hdf or .txt, say, or is the dash that stands for standard output elsewhere.
     """
-    name = Path(path).name
     if str(path) == "-":
         raise InputError("-: a map isn't printed; give the name of a file, ./- if that is its name")
-    suffix = Path(
-        name.removesuffix(Path(name).suffix) if Path(name).suffix.lower() in COMPRESSED else name
-    ).suffix
-    if suffix and suffix.lower() not in MAP_SUFFIXES:
+    suffix = plain_suffix(path)
+    if suffix and suffix not in MAP_SUFFIXES:
         raise InputError(
             f"{path}: a map is written as {', '.join(MAP_SUFFIXES)}, with {' or '.join(COMPRESSED)} behind if you like;"
             f" not as {suffix}"

@@ -20,7 +20,7 @@ import numpy as np
 
 from .atoms import load_atoms
 from .density import DensityMap
-from .errors import InputError
+from .errors import InputError, is_out_of_memory, memory_for
 from .job import (
     Device,
     Done,
@@ -107,13 +107,17 @@ def run(job: Job, emit: Emit) -> int:
 
 
 def _report_failure(error: Exception, index: int | None, emit: Emit) -> int:
-    kind = next(
-        (k for t, k in ((InputError, "input"), (MemoryError, "memory")) if isinstance(error, t)), "internal"
-    )
-    if kind == "internal":
+    message = str(error) or repr(error)
+    if isinstance(error, InputError):
+        emit(Failure(message, "input", index))
+        return BAD_INPUT
+    if is_out_of_memory(error):
+        told = f"out of memory for {message}; give a larger grid spacing, or cut out the part of interest"
+        emit(Failure(told, "memory", index))
+    else:
         traceback.print_exc()
-    emit(Failure(str(error) or repr(error), kind, index))
-    return BAD_INPUT if kind == "input" else FAILED
+        emit(Failure(message, "internal", index))
+    return FAILED
 
 
 def _run_halves(job: Job, method: Method, emit: Emit) -> None:
@@ -143,17 +147,18 @@ def _enhance(
         emit(Progress(index, done, total, round(seconds_left, 1)))
 
     level = job.options.level if given.level is None else given.level
-    done = enhance_trusted(
-        density,
-        method,
-        replace(job.options, level=level),
-        mask=_read(given, given.mask, f"mask of {given.name}") if given.mask else None,
-        model=load_atoms(given.model) if given.model else None,
-        sites=np.load(given.sites) if given.sites else None,
-        preserve=_read(given, given.preserve, "preserve").values if given.preserve else None,
-        progress=progress,
-        warn=lambda warning: emit(Warned(index, warning)),
-    )
+    with memory_for(f"{density.name}, {' x '.join(map(str, density.grid.size))} voxels"):
+        done = enhance_trusted(
+            density,
+            method,
+            replace(job.options, level=level),
+            mask=_read(given, given.mask, f"mask of {given.name}") if given.mask else None,
+            model=load_atoms(given.model) if given.model else None,
+            sites=np.load(given.sites) if given.sites else None,
+            preserve=_read(given, given.preserve, "preserve").values if given.preserve else None,
+            progress=progress,
+            warn=lambda warning: emit(Warned(index, warning)),
+        )
     arrays = {"output": done.result.values}
     for name in ("deviation", "confidence"):
         if (density := getattr(done, name)) is not None:

@@ -246,6 +246,7 @@ def test_input_that_makes_no_sense_is_refused(scene):
         ),
         ("not finite", dict(maps=[DensityMap(np.full(GRID.shape, np.nan, np.float32), GRID)], model=model)),
         ("excludes every voxel", dict(maps=[good], model=model, resolution=4, mask=np.zeros(GRID.shape))),
+        (r"\(3, 3, 3\) voxels", dict(maps=[good], against=good, metrics=["cc"], mask=np.ones((3, 3, 3)))),
         (
             "the map is too small",
             dict(maps=[_tiny()], model=model_at([[2, 2, 2]]), resolution=4, metrics=["fsc"]),

@@ -3,7 +3,6 @@ import pytest
 from made_models import crowded_chain
 
 from cryomap.density import DensityMap
-from cryomap.errors import InputError
 from cryomap.grid import Grid
 from cryomap.metrics import correlation
 from cryomap.metrics.correlation import correlations, fixed_scale, model_map, nth_largest, pearson
@@ -119,10 +118,3 @@ def test_the_users_mask_takes_the_place_of_the_models(model, rng):
     assert found.mask == pytest.approx(
         np.corrcoef(observed[inside], computed.density.values[inside])[0, 1], abs=1e-6
     )
-
-
-def test_masks_that_cannot_be_used_are_refused(model):
-    with pytest.raises(InputError, match="excludes every voxel"):
-        model_map(model, GRID, 4.0, np.zeros(GRID.shape))
-    with pytest.raises(InputError, match=r"\(3, 3, 3\) voxels"):
-        model_map(model, GRID, 4.0, np.ones((3, 3, 3)))

@@ -223,6 +223,14 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(tmp_path, map_file, sharpen
         assert sorted(tmp_path.iterdir()) == before, what
 
 
+def test_files_are_found_from_any_folder(tmp_path, monkeypatch):
+    """Workers of a cluster have working folders of their own; a selection stays what it is."""
+    monkeypatch.chdir(tmp_path)
+    words = ["enhance", "a.mrc", "-o", "out/", "--mask", "m.mrc", "--preserve", "m.pdb://A/301"]
+    options = cli.enhance_cli._options(cli._parser().parse_args(words))
+    assert (options.mask, options.preserve) == (f"{tmp_path}/m.mrc", f"{tmp_path}/m.pdb://A/301")
+
+
 def test_a_2d_image_is_refused(tmp_path, capsys):
     with mrcfile.new(tmp_path / "image.mrc") as mrc:
         mrc.set_data(np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32))

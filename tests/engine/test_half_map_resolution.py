@@ -121,6 +121,20 @@ def test_half_maps_on_other_grids_are_refused(rng):
         local_resolution(first, other)
 
 
+def test_half_maps_that_are_refused_leave_no_local_resolution(rng, tmp_path):
+    first, second = halves(np.zeros(GRID.shape), rng)
+    second.values[3, 4, 5] = np.nan
+    for density in (first, second):
+        write_map(density, tmp_path / density.name)
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    words = ["mapcc", tmp_path / "half1.mrc", "--to", tmp_path / "half2.mrc", "--metrics", "cc"]
+    options = parser.parse_args(list(map(str, [*words, "--local-resolution", tmp_path / "local.mrc"])))
+    with pytest.raises(InputError, match=r"half2\.mrc: some density values are not finite"):
+        options.run(options)
+    assert not (tmp_path / "local.mrc").exists()
+
+
 def test_mapcc_writes_local_resolution(rng, tmp_path, capsys):
     for density in halves(30 * filtered_noise(rng, S < 1 / 8), rng):
         write_map(density, tmp_path / density.name)

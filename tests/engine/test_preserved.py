@@ -80,6 +80,7 @@ def test_atoms_elsewhere_are_refused(case, tmp_path):
 
 def test_only_models_have_selections():
     assert split_selection("a/m.cif.gz:ATP,MG") == ("a/m.cif.gz", "ATP,MG")
+    assert split_selection("m.pdb.bz2:ligand") == ("m.pdb.bz2", "ligand")
     assert split_selection("C:/maps/mask.mrc") == ("C:/maps/mask.mrc", "")
     assert split_selection("C:/m.pdb") == ("C:/m.pdb", "")
 

@@ -75,3 +75,13 @@ def test_copies_take_the_place_of_the_cards_half_turns(method, monkeypatch):
     turning = replace(method, card=replace(method.card, test_time_rotations=4))
     enhance_samples(prepare(lopsided(Grid((22, 26, 24))), 0.02), turning, 3)
     assert turns == [1, 1, 1]
+
+
+def test_a_soft_mask_counts_once(method):
+    density = lopsided(Grid((22, 26, 24)))
+    soft = np.full(density.grid.shape, 0.5, np.float32)
+    soft[0, 0, 0] = 1
+    prepared = prepare(density, 0.02, DensityMap(soft, density.grid, "mask"))
+    masked, bare = (enhance_samples(p, method, 2) for p in (prepared, replace(prepared, mask=None)))
+    for one, other in zip(masked[:2], bare[:2], strict=True):
+        np.testing.assert_allclose(one.values, other.values * soft, atol=1e-6)

@@ -108,6 +108,18 @@ def test_two_maps_in_one_job(tmp_path, sharpener_weights):
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
 
 
+def test_out_of_memory_names_the_map_in_whatever_words_it_comes(tmp_path, sharpener_weights, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+
+    monkeypatch.setattr(trusted, "enhance_trusted", fail)
+    events = []
+    job = Job((task(tmp_path),), str(tmp_path), Options(weights=str(sharpener_weights), device="cpu"))
+    assert worker.run(job, events.append) == worker.FAILED
+    (failure,) = of_kind(events, Failure)
+    assert failure.kind == "memory" and "out of memory for a map, 34 x 32 x 30 voxels" in failure.message
+
+
 def test_sites_reach_the_judgement(tmp_path, sharpener_weights, monkeypatch):
     wanted = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     np.save(tmp_path / "sites.npy", wanted)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..atoms import read_model
+from ..containers import COMPRESSED
 from ..density import DensityMap, is_ours, read_map, write_map
 from ..errors import InputError, memory_for
 from ..job import Options
 from ..networks.card import BUNDLED
-from ..outputs import COMPRESSED, require_map_output, require_outputs
+from ..outputs import require_map_output, require_outputs
 from ..replacing import is_device
 from ..trust.preserved import read_preserved, split_selection
 

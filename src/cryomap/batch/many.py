@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..containers import COMPRESSED
 from ..errors import InputError
 from ..job import Options
-from ..outputs import COMPRESSED, MAP_SUFFIXES, require_outputs
+from ..outputs import MAP_SUFFIXES, require_outputs
 from ..typed_json import to_plain
 from .files import enhance_source, input_files, require_ours, result_files, write_results
 from .record import describe, forget, is_done, record_path, write_record

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..job import OPTIONS, Option, Options
+from ..trust.preserved import split_selection
 from ..typed_json import to_plain
 from .half_maps import enhance_half_maps
 from .streams import INTERRUPTED
@@ -28,12 +29,12 @@ ALIASES = {"level": ("--contour",)}
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the `enhance` command to the command line's subparsers."""
     parser = commands.add_parser("enhance", help="enhance maps with a neural network")
-    parser.add_argument("maps", nargs="+", metavar="MAP", help="MRC/CCP4 map, plain or .gz")
+    parser.add_argument("maps", nargs="+", metavar="MAP", help="MRC/CCP4 map, plain, .gz or .bz2")
     parser.add_argument(
         "-o",
         "--output",
         required=True,
-        help="map to write (.mrc, .map or .mrc.gz); for several maps, or with / at its end, a folder of results",
+        help="map to write (.mrc, .map, .mrc.gz ...); for several maps, or with / at its end, a folder of results",
     )
     for option in OPTIONS:
         _add_option(parser, option)
@@ -63,10 +64,14 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
 
 def _options(arguments: argparse.Namespace) -> Options:
     """The options, files as absolute paths: other processes may have another working directory."""
-    given = {option: getattr(arguments, option.name) for option in OPTIONS}
-    return Options(
-        **{option.name: os.path.abspath(v) if option.is_file and v else v for option, v in given.items()}
-    )
+    given = {option.name: getattr(arguments, option.name) for option in OPTIONS}
+    for option in OPTIONS:
+        if option.is_file and given[option.name]:
+            given[option.name] = os.path.abspath(given[option.name])
+    if given["preserve"]:
+        path, selection = split_selection(given["preserve"])
+        given["preserve"] = ":".join(filter(None, (os.path.abspath(path), selection)))
+    return Options(**given)
 
 
 def run(arguments: argparse.Namespace) -> int:

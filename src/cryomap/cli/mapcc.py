@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, memory_for
+from ..model_files import is_model
 from ..outputs import require_outputs
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 MOST_REGIONS = 3  # of a map without a model
 MOVED_SHARE = 0.1  # of a conformation, worth a line
-MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent", ".pdb1", ".json")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         nargs="+",
         required=True,
         metavar="MODEL|MAP",
-        help="a model (.cif, .pdb, also .gz), a map (the other half map, say), or one of each",
+        help="a model (.cif, .pdb, also .gz and .bz2), a map (the other half map, say), or one of each",
     )
     parser.add_argument(
         "--model-number",
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
     model, against = _targets(options.to, options.model_number)
     if options.model_number is not None and model is None:
         raise InputError("--model-number chooses from a model's file; give one to --to")
-    built = [path for path in options.maps if _is_model(path)]
+    built = [path for path in options.maps if is_model(path)]
     if built:
         _compare_models(built, model, options)
         return
@@ -117,8 +117,6 @@ def run(options: argparse.Namespace) -> None:
     if options.local_resolution and (against is None or len(maps) != 1):
         raise InputError("--local-resolution takes the two half maps of one reconstruction: HALF1 --to HALF2")
     with memory_for(f"{options.maps[0]}, {' x '.join(map(str, maps[0].grid.size))} voxels"):
-        if options.local_resolution and against is not None:
-            write_map(local_resolution(maps[0], against, mask=mask), options.local_resolution)
         report = assess(
             maps,
             model,
@@ -131,6 +129,8 @@ def run(options: argparse.Namespace) -> None:
             stride=options.stride,
             progress=lambda step: print(step, file=sys.stderr),
         )
+        if options.local_resolution and against is not None:
+            write_map(local_resolution(maps[0], against, mask=mask), options.local_resolution)
     if options.json and options.json != "-":
         write_text(report.to_json() + "\n", options.json)
     if options.csv and options.csv != "-":
@@ -141,11 +141,6 @@ def run(options: argparse.Namespace) -> None:
         print(report.to_csv(), end="")
     else:
         print(report.to_json() if options.json == "-" else table(report))
-
-
-def _is_model(path: str) -> bool:
-    name = Path(path).name.lower().removesuffix(".gz").removesuffix(".bz2")
-    return name.endswith(MODEL_SUFFIXES)
 
 
 def _compare_models(built: list[str], true: AtomicModel | None, options: argparse.Namespace) -> None:
@@ -182,7 +177,7 @@ def _targets(paths: list[str], number: int | None) -> tuple:
 
     model = against = None
     for path in paths:
-        if _is_model(path):
+        if is_model(path):
             if model is not None:
                 raise InputError(f"{path}: a second model; give one model and at most one map to --to")
             model = read_model(path, number)

@@ -12,7 +12,7 @@ import numpy as np
 from ..density import DensityMap, resample
 from ..grid import Grid
 from .methods import Method
-from .prepare import Prepared, prepare
+from .prepare import Prepared
 from .report import Report
 from .run import add_detail, enhance_prepared
 from .tiles import Progress
@@ -49,8 +49,9 @@ def enhance_samples(
         turned = np.ascontiguousarray(np.flip(whole.values.transpose(axes), flips))
         copy = DensityMap(turned, Grid(turned.shape, (method.card.grid_step,) * 3), density.name)
         shifted = _shifted(progress, index, count)
-        # Detail from the input is no matter of chance; the mean gets it.
-        result, report = enhance_prepared(prepare(copy, prepared.level, resolution=np.inf), method, shifted)
+        # Detail from the input is no matter of chance, nor is the mask: the mean gets them.
+        ready = replace(prepared, density=copy, mask=None, grid=copy.grid, resolution=np.inf)
+        result, report = enhance_prepared(ready, method, shifted)
         back = np.flip(result.values, flips).transpose(np.argsort(axes))
         reports.append(report)
         change = back - mean
@@ -61,9 +62,9 @@ def enhance_samples(
         DensityMap(values.astype(np.float32), whole.grid, f"{density.name} {method.card.method} {what}")
         for values, what in ((mean, "mean"), (deviation, "deviation"))
     ]
-    outputs = [_on_grid(m, prepared) for m in maps]
+    outputs = [_on_grid(m, prepared.grid) for m in maps]
     outputs[0], detail = add_detail(outputs[0], prepared, method)
-    outputs[0] = prepared.masked(outputs[0])
+    outputs = [prepared.masked(m) for m in outputs]
     report = replace(
         reports[0],
         seconds=round(time.monotonic() - prepared.begun, 3),
@@ -94,9 +95,9 @@ def orientations() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     return [found[0], *(rest[(7 * i + 10) % len(rest)] for i in range(len(rest)))]
 
 
-def _on_grid(density: DensityMap, prepared: Prepared) -> DensityMap:
-    result = resample(density, prepared.grid, order=3)
-    return prepared.masked(replace(result, values=result.values.clip(0, 1)))
+def _on_grid(density: DensityMap, grid: Grid) -> DensityMap:
+    result = resample(density, grid, order=3)
+    return replace(result, values=result.values.clip(0, 1))
 
 
 def _shifted(progress: Progress | None, index: int, count: int) -> Progress | None:

@@ -201,11 +201,22 @@ def _check(
 
 
 def _mask_on(mask: np.ndarray | None, source: Grid, grid: Grid) -> np.ndarray | None:
-    if mask is None or source == grid:
-        return mask
+    """The mask on a map's grid, of one on the first map's.
+
+    Raises:
+        InputError: it has another shape, or leaves no voxel.
+    """
+    if mask is None:
+        return None
     if mask.shape != source.shape:
-        raise InputError(f"the mask has {mask.shape} voxels (z, y, x), the first map {source.shape}")
-    return resample(DensityMap(np.asarray(mask, np.float32), source, "mask"), grid).values
+        raise InputError(
+            f"the mask has {mask.shape} voxels (z, y, x), the first map {source.shape}; resample the mask"
+        )
+    if source != grid:
+        mask = resample(DensityMap(np.asarray(mask, np.float32), source, "mask"), grid).values
+    if not (mask > 0.5).any():
+        raise InputError("the mask excludes every voxel (none is above 0.5); give another mask")
+    return mask
 
 
 def _over_all_atoms(scores: MapScores, kept: np.ndarray, atoms: int) -> MapScores:

@@ -8,7 +8,6 @@ import numpy as np
 
 from ..atoms import AtomicModel
 from ..density import DensityMap
-from ..errors import InputError
 from ..grid import Grid, three_ints
 from ..simulate import structure_factor_map
 from .masks import molecular_mask
@@ -64,13 +63,9 @@ def model_map(model: AtomicModel, grid: Grid, d_min: float, mask: np.ndarray | N
         model: atoms that lie in the box.
         grid: the map's grid.
         d_min: resolution limit in A.
-        mask: bool (z, y, x) on the whole grid to use in place of the molecular mask.
-
-    Raises:
-        InputError: the mask has another shape, or leaves no voxel.
+        mask: (z, y, x) on the whole grid, inside where above 0.5, to use in place of the molecular mask.
     """
     if mask is not None:
-        _check_mask(mask, grid)
         computed = structure_factor_map(model, grid, d_min)
         return ModelMap((0, 0, 0), computed, np.asarray(mask) > 0.5, grid, d_min)
     start, shape = grid.part_about(model.positions, max(MARGIN, 4 * d_min))
@@ -82,15 +77,6 @@ def model_map(model: AtomicModel, grid: Grid, d_min: float, mask: np.ndarray | N
     within = grid.cropped(tuple(low), tuple(high - low))
     density = DensityMap(computed.values[crop], within, model.name)
     return ModelMap(three_ints(low), density, inside[crop], grid, d_min)
-
-
-def _check_mask(mask: np.ndarray, grid: Grid) -> None:
-    if mask.shape != grid.shape:
-        raise InputError(
-            f"the mask has {mask.shape} voxels (z, y, x), the map {grid.shape}; resample the mask"
-        )
-    if not (np.asarray(mask) > 0.5).any():
-        raise InputError("the mask excludes every voxel (none is above 0.5); give another mask")
 
 
 def fixed_scale(model: AtomicModel) -> AtomicModel:

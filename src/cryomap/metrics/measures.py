@@ -90,8 +90,6 @@ def compare_with_map(
         figures["map_cc"] = pearson(density.values, other.values)
         if work.mask is not None:
             inside = work.mask > 0.5
-            if not inside.any():
-                raise InputError("the mask excludes every voxel (none is above 0.5); give another mask")
             figures["map_cc_masked"] = pearson(density.values[inside], other.values[inside])
     if "fsc" in chosen:
         for suffix, mask in (("", None), ("_masked", work.soft_mask)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
@@ -12,12 +11,11 @@ from ..atoms import KINDS, AtomicModel, read_model
 from ..density import DensityMap, read_map, resample
 from ..errors import InputError
 from ..grid import Grid
-from ..model_files import read_structure
+from ..model_files import is_model, read_structure
 from .sites import near_sites
 
 REACH = 2.0  # A beyond an atom: as far as Q-scores look
 EDGE = 1.5  # A, over which the input gives way to the result
-MODEL_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".json")
 
 
 def about_atoms(positions: np.ndarray, grid: Grid) -> np.ndarray:
@@ -39,7 +37,7 @@ def soft_edge(inside: np.ndarray, grid: Grid, reach: float = 0.0) -> np.ndarray:
 def split_selection(text: str) -> tuple[str, str]:
     """File and selection of FILE or MODEL:SELECTION; the selection is "" where there is none."""
     path, colon, selection = text.rpartition(":")
-    return (path, selection) if colon and _is_model(path) else (text, "")
+    return (path, selection) if colon and is_model(path) else (text, "")
 
 
 def read_preserved(text: str, density: DensityMap) -> np.ndarray:
@@ -55,7 +53,7 @@ def read_preserved(text: str, density: DensityMap) -> np.ndarray:
         InputError: the file can't be read, or nothing that is selected lies in the map.
     """
     path, selection = split_selection(text)
-    if _is_model(path):
+    if is_model(path):
         model = read_model(path)
         positions = model.positions[selected_atoms(model, path, selection)]
         weight = about_atoms(positions, density.grid)
@@ -110,7 +108,3 @@ def _by_gemmi(model: AtomicModel, path: str | os.PathLike, selection: str) -> np
     return np.array(
         [(r.chain_id, r.number, r.insertion_code, str(name), str(alt)) in found for r, name, alt in keys]
     )
-
-
-def _is_model(path: str) -> bool:
-    return Path(path.removesuffix(".gz")).suffix.lower() in MODEL_ENDINGS
