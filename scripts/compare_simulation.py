@@ -1,6 +1,6 @@
 """Are simulated maps like real ones? compare_simulation.py STRUCTURES.npz MAPS.tsv [--recipe superem-bundled]
 
-For each figure (`training.likeness`): the simulation's tenth, middle and ninetieth percentile, and every real map's,
+For each figure (`simulation.likeness`): the simulation's tenth, middle and ninetieth percentile, and every real map's,
 with a star where it lies outside. Change the simulation until the stars are few; the densities of the real maps are
 never trained on.
 """

@@ -11,6 +11,7 @@ from threading import Lock
 from xml.etree import ElementTree
 
 from cryomap.errors import InputError
+from cryomap.model_files import read_structure
 
 from .checksums import Checksum
 from .download import announced_size, fetch
@@ -21,12 +22,12 @@ EMDB_SERVERS = (
     "https://files.wwpdb.org/pub/emdb/structures",
     "https://ftp.pdbj.org/pub/emdb/structures",
 )
-_LOCKS: dict[Path, Lock] = {}
 PDB_SERVERS = (
     "https://files.wwpdb.org/pub/pdb/data/structures",
     "https://ftp.ebi.ac.uk/pub/databases/pdb/data/structures",
     "https://ftp.pdbj.org/pub/pdb/data/structures",
 )
+_LOCKS: dict[Path, Lock] = {}
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,7 @@ def _look_up_model(entry: Entry, bring, sources: Sources) -> str:
 def _look_up_resolution(entry: Entry, model_file: str, bring, sources: Sources) -> float:
     if entry.emdb_id and not entry.map_file:
         return header_resolution(bring(header_urls(entry.emdb_id, sources.emdb)))
-    import gemmi
-
-    try:
-        resolution = gemmi.read_structure(model_file).resolution
-    except (ValueError, RuntimeError, OSError) as error:
-        raise InputError(f"{model_file}: not a readable atomic model ({error})") from None
+    resolution = read_structure(model_file)[0].resolution
     if not resolution > 0:
         raise InputError(f"{model_file}: names no resolution; give resolution_A in a list of entries")
     return resolution

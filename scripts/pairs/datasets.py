@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +25,18 @@ class PairCubes(torch.utils.data.Dataset):
     Args:
         folder: made by scripts/prepare_pairs.py.
         split: "train", "validation" or "test".
+        without: names or EMDB ids of entries to leave out.
 
     Raises:
-        InputError: no such folder, or no cube of that split in it.
+        InputError: no such folder, or no other cube of that split in it.
     """
 
-    def __init__(self, folder: str | os.PathLike, split: str = "train"):
+    def __init__(self, folder: str | os.PathLike, split: str = "train", without: Collection[str] = ()):
         self.folder = Path(folder)
         rows = [row for row in read_index(folder) if row["split"] == split]
+        rows = [row for row in rows if not {row["entry"], row["emdb_id"]} & set(without)]
         if not rows:
-            raise InputError(f"{self.folder}: no entry of the split {split!r} in its index.tsv")
+            raise InputError(f"{self.folder}: no entry of the split {split!r} in its index.tsv that may be used")
         self.settings = json.loads((self.folder / "settings.json").read_text())
         self.size = int(self.settings["size"])
         self.entries = [row["entry"] for row in rows]

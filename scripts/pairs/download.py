@@ -70,9 +70,6 @@ def fetch(
     if path.is_file() and _still_good(path, checksum):
         return path
     for url in urls:
-        if not (url.isascii() and url.startswith(("https://", "http://"))):
-            raise InputError(f"{url!r}: not an address of a server (http or https)")
-    for url in urls:
         wrong = 0
         for attempt in range(attempts):
             if attempt:
@@ -107,8 +104,8 @@ def announced_size(urls: list[str], timeout: float = 20.0) -> int:
 
 
 def _require_http(url: str) -> None:
-    if not url.lower().startswith(("http://", "https://")):
-        raise InputError(f"{url}: only http:// and https:// addresses are downloaded from")
+    if not (url.isascii() and url.lower().startswith(("http://", "https://"))):
+        raise InputError(f"{url!r}: only http:// and https:// addresses are downloaded from, of ASCII letters")
 
 
 def _opener() -> urllib.request.OpenerDirector:

@@ -103,7 +103,8 @@ def cut_cubes(name: str, record: dict, recipe: PairRecipe, folder: Path) -> int:
         InputError: the map has no density to normalise.
         WriteError: the folder can't be written, or the disk is full.
     """
-    key = json.dumps([record["map_file"], record["model_file"], _stamp(record["map_file"]), asdict(recipe)])
+    files = [record["map_file"], record["model_file"]]
+    key = json.dumps([files, list(map(_stamp, files)), asdict(recipe)])
     done, starts_file = folder / "records" / f"{name}.cut", folder / f"{name}.starts.npy"
     if done.is_file() and done.read_text() == key and starts_file.is_file():
         return len(np.load(starts_file, mmap_mode="r"))

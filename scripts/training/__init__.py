@@ -1,1 +1,1 @@
-"""The trainer's parts: structures, simulated experiments, losses, loops."""
+"""The trainer's parts: recipes, feeds of cubes, losses, the loop, validation, what is kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from .interrupt import leave_stopping_to_the_trainer
 from .prepared_cubes import PreparedCubes
 from .real_cubes import RealCubes
 from .real_maps import as_experiment
-from .real_pairs import RealPair, real_pair, real_pairs
+from .real_pairs import real_pair, real_pairs
 from .recipe import Optimisation, Recipe
 from .stream import Batches, Mixed, SimulatedCubes, join
 from .validation import Validated, fixed_experiments, of_experiments, of_pairs
@@ -58,14 +58,14 @@ class Feed:
     """What a run trains and validates on.
 
     Attributes:
-        stream: of items, see `stream`.
+        stream: of items, see `stream`; None of what is only validated on.
         optimise: with the number of steps.
         validation: maps to validate on, in named groups.
         facts: for the card.
         trained_on: ids of the maps and structures, as far as they have some.
     """
 
-    stream: Dataset
+    stream: Dataset | None
     optimise: Optimisation
     validation: dict[str, list[Validated]]
     facts: dict[str, Any] = field(default_factory=dict)
@@ -85,73 +85,95 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
     Raises:
         InputError: something is missing, or can't be used.
     """
-    shares = shares_of(recipe, given)
-    tested = [e for e in read_list(given.real_maps) if e.model_file] if given.real_maps else []
-    o, feeds, validation, facts = recipe.optimise, {}, {}, {"data": dict(shares)}
-    ids: set[str] = set()
-    if "real" in shares and recipe.real:
-        entries, apart = _entries(given, out)
-        tested_names = {e.name for e in tested}
-        entries = [e for e in entries if e.name not in tested_names]
-        used = [e for e in entries if _is_within(e, recipe)]
-        if not used:
-            raise InputError(f"{given.pairs}: no map of a resolution that the recipe takes")
-        embeddings = _embeddings(given, [e.name for e in used])
-        pairs = real_pairs(used, recipe.data)
-        feeds["real"] = RealCubes(
-            pairs, recipe.data, recipe.real, recipe.cube, o.cubes_per_box, seed, embeddings
-        )
-        if apart:
-            validation["held out"] = [
-                _of_pair(real_pair(e, recipe.data)) for e in apart if _is_within(e, recipe)
-            ]
-        ids |= {e.emdb_id for e in used}
-        facts["maps"] = {p.name: round(p.weight, 1) for p in pairs}
-        tested = [*tested, *apart]
+    shares, o = shares_of(recipe, given), recipe.optimise
+    measured = [e for e in read_list(given.real_maps) if e.model_file] if given.real_maps else []
+    whole_maps = "real" in shares and recipe.real is not None
+    entries, apart = _entries(given, out) if whole_maps else ([], [])
+    unseen = frozenset(name for e in (*measured, *apart) for name in (e.name, e.emdb_id) if name)
+    feeds: dict[str, Feed] = {}
+    if whole_maps:
+        entries = [e for e in entries if not {e.name, e.emdb_id} & unseen]
+        feeds["real"] = _of_real_maps(recipe, given, entries, apart, seed)
     elif "real" in shares:
-        if given.pairs.is_file():
-            raise InputError(
-                f"{given.pairs}: the recipe takes prepared cubes; make them with scripts/prepare_pairs.py "
-                f"{recipe.method} --list {given.pairs}, and give that folder"
-            )
-        cubes = PairCubes(given.pairs, "train")
-        embeddings = _embeddings(given, cubes.entries)
-        feeds["real"] = PreparedCubes(cubes, o.cubes_per_box, seed, recipe.augment_pairs, embeddings)
+        feeds["real"] = _of_prepared_cubes(recipe, given, unseen, seed)
         if o.epochs and len(shares) == 1:
-            o = o.for_cubes(len(cubes))
-        facts["cubes"] = len(cubes)
-        learned = set(cubes.entries)
-        ids |= {e.emdb_id for e in read_list(given.pairs / INDEX) if e.name in learned}
-        if (own := PairCubes.of_split(given.pairs, "validation")) is not None:
-            validation["pairs"] = of_pairs(own, VALIDATION_CUBES)
+            o = o.for_cubes(feeds["real"].facts["cubes"])
     if given.structures:
-        training, kept_back = split(unpack(given.structures))
-        names = {part for e in tested for part in (e.name, e.emdb_id) if part}
-        training = [s for s in training if not is_related(s, names)]
-        if "simulated" in shares:
-            if given.embeddings:  # nucleic acids have none
-                training = [s for s in training if (given.embeddings / f"{s.pdb_id}.npy").is_file()]
-            if not training:
-                raise InputError(f"{given.structures}: nothing in it to train on")
-            embeddings = _embeddings(given, [s.pdb_id for s in training])
-            feeds["simulated"] = SimulatedCubes(
-                training,
-                recipe.data,
-                recipe.cube,
-                o.cubes_per_box,
-                seed,
-                device=device,
-                embeddings=embeddings,
-            )
-            facts["structures"] = len(training)
-            ids |= {s.pdb_id for s in training}
-        made = fixed_experiments(kept_back or training, recipe.data, VALIDATION_MAPS)
-        validation["simulated"] = of_experiments(made)
-    if given.real_maps:
-        entries = [e for e in read_list(given.real_maps) if e.model_file]
-        validation["real"] = of_experiments([as_experiment(e, recipe.data) for e in entries])
-    stream = next(iter(feeds.values())) if len(feeds) == 1 else Mixed(feeds, shares, seed)
-    return Feed(stream, o, validation, facts, frozenset(filter(None, ids)))
+        feeds["simulated"] = _of_structures(recipe, given, unseen, seed, device, "simulated" in shares)
+    streams = {name: feed.stream for name, feed in feeds.items() if feed.stream is not None}
+    validation, facts, ids = {}, {"data": dict(shares)}, frozenset[str]()
+    for feed in feeds.values():
+        validation |= feed.validation
+        facts |= feed.facts
+        ids |= feed.trained_on
+    validation["real"] = of_experiments([as_experiment(e, recipe.data) for e in measured])
+    return Feed(
+        next(iter(streams.values())) if len(streams) == 1 else Mixed(streams, shares, seed),
+        o,
+        {name: maps for name, maps in validation.items() if maps},
+        facts,
+        ids - {""},
+    )
+
+
+def _of_real_maps(
+    recipe: Recipe, given: Inputs, entries: Sequence[Entry], apart: Sequence[Entry], seed: int
+) -> Feed:
+    """Whole maps that are changed at random; those `apart` are validated on."""
+    used = [e for e in entries if _is_within(e, recipe)]
+    if not used:
+        raise InputError(f"{given.pairs}: no map of a resolution that the recipe takes")
+    embeddings = _embeddings(given, [e.name for e in used])
+    pairs, o = real_pairs(used, recipe.data), recipe.optimise
+    held_out = [real_pair(e, recipe.data) for e in apart if _is_within(e, recipe)]
+    return Feed(
+        RealCubes(pairs, recipe.data, recipe.real, recipe.cube, o.cubes_per_box, seed, embeddings),
+        o,
+        {"held out": [Validated(p.observed, p.target, p.known) for p in held_out]},
+        {"maps": {p.name: round(p.weight, 1) for p in pairs}},
+        frozenset(e.emdb_id for e in used),
+    )
+
+
+def _of_prepared_cubes(recipe: Recipe, given: Inputs, unseen: Collection[str], seed: int) -> Feed:
+    """Cubes of prepare_pairs.py but for those of entries `unseen`; its own split is validated on."""
+    if given.pairs.is_file():
+        raise InputError(
+            f"{given.pairs}: the recipe takes prepared cubes; make them with scripts/prepare_pairs.py "
+            f"{recipe.method} --list {given.pairs}, and give that folder"
+        )
+    cubes, o = PairCubes(given.pairs, "train", unseen), recipe.optimise
+    embeddings, learned = _embeddings(given, cubes.entries), set(cubes.entries)
+    own = PairCubes.of_split(given.pairs, "validation")
+    return Feed(
+        PreparedCubes(cubes, o.cubes_per_box, seed, recipe.augment_pairs, embeddings),
+        o,
+        {"pairs": [] if own is None else of_pairs(own, VALIDATION_CUBES)},
+        {"cubes": len(cubes)},
+        frozenset(e.emdb_id for e in read_list(given.pairs / INDEX) if e.name in learned),
+    )
+
+
+def _of_structures(
+    recipe: Recipe, given: Inputs, unseen: Collection[str], seed: int, device: str, trained_on: bool
+) -> Feed:
+    """Simulated experiments on structures that aren't related to maps `unseen`; some are validated on."""
+    training, kept_back = split(unpack(given.structures))
+    training = [s for s in training if not is_related(s, unseen)]
+    stream, facts, o = None, {}, recipe.optimise
+    if trained_on:
+        if given.embeddings:  # nucleic acids have none
+            training = [s for s in training if (given.embeddings / f"{s.pdb_id}.npy").is_file()]
+        if not training:
+            raise InputError(f"{given.structures}: nothing in it to train on")
+        embeddings = _embeddings(given, [s.pdb_id for s in training])
+        stream = SimulatedCubes(
+            training, recipe.data, recipe.cube, o.cubes_per_box, seed, device=device, embeddings=embeddings
+        )
+        facts["structures"] = len(training)
+    made = fixed_experiments(kept_back or training, recipe.data, VALIDATION_MAPS)
+    ids = frozenset(s.pdb_id for s in training) if trained_on else frozenset()
+    return Feed(stream, o, {"simulated": of_experiments(made)}, facts, ids)
 
 
 def shares_of(recipe: Recipe, given: Inputs) -> dict[str, float]:
@@ -191,10 +213,6 @@ def _is_within(entry: Entry, recipe: Recipe) -> bool:
 
 def _embeddings(given: Inputs, names: Sequence[str]) -> Embeddings | None:
     return Embeddings(given.embeddings, names) if given.embeddings else None
-
-
-def _of_pair(pair: RealPair) -> Validated:
-    return Validated(pair.observed, pair.target, pair.known)
 
 
 def loader(

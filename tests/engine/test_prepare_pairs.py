@@ -145,6 +145,21 @@ def test_a_model_that_is_off_its_map_is_refused(pair_folder, tmp_path, capsys):
     assert PairCubes(tmp_path / "pairs").entries == ["right"]
 
 
+def test_another_model_of_the_same_name_makes_other_targets(pair_folder, tmp_path):
+    for name in ("entry1.map.gz", "entry1.cif.gz"):
+        shutil.copy(pair_folder / name, tmp_path / name)
+    (tmp_path / "list.tsv").write_text(
+        "map_file\tmodel_file\tresolution_A\tsplit\nentry1.map.gz\tentry1.cif.gz\t4.5\ttrain\n"
+    )
+    words = ["--list", tmp_path / "list.tsv", "--min-correlation", "-2"]
+    targets = []
+    for shift in (0.0, 4.0):
+        write_model(protein(1, shift=shift), tmp_path / "entry1.cif.gz")
+        assert prepare("superem", tmp_path / "pairs", *words) == 0
+        targets.append(np.load(tmp_path / "pairs" / "entry1.npy")[1])
+    assert targets[0].shape != targets[1].shape or not np.array_equal(*targets)
+
+
 @pytest.mark.parametrize("fault", ["model", "map", "flat"])
 def test_a_bad_file_is_named_and_the_rest_goes_on(pair_folder, tmp_path, capsys, fault):
     for name in ("entry1.map.gz", "entry1.cif.gz", "entry2.map.gz", "entry2.cif.gz", "list.tsv"):

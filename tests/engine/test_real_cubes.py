@@ -256,6 +256,19 @@ def test_a_run_mixes_feeds_and_holds_out_a_fold(tmp_path):
     assert script.main([*line, "--folds", "4", "--fold", "1"]) == 2  # the folder is of other folds
 
 
+def test_nothing_is_validated_where_no_map_held_out_is_of_a_resolution_that_counts(tmp_path):
+    make(tmp_path)
+    table = write_table(tmp_path)
+    table.write_text(table.read_text().replace("\t3.0\t", "\t9\t"))
+    (tmp_path / "real.toml").write_text(REAL)
+    recipe = read_recipe(tmp_path / "real.toml")
+    for fold in range(4):
+        given = Inputs(tmp_path / "made.npz", table, folds=4, fold=fold)
+        validation = make_feed(recipe, given, tmp_path / "a", 0).validation
+        held_out = json.loads((tmp_path / "a" / "folds.json").read_text())[f"fold-{fold}"]
+        assert ("held out" in validation) == (held_out != ["map0"])
+
+
 def test_a_recipe_of_real_maps_asks_for_them(tmp_path, capsys):
     made = make(tmp_path)
     (made / "real.toml").write_text(REAL)

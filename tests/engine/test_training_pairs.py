@@ -4,6 +4,7 @@ import pytest
 from pair_entries import prepare
 
 import train as script
+from cryomap.errors import InputError
 from cryomap.networks.checkpoint import load_weights
 from pairs.datasets import PairCubes
 from training.feeds import Inputs, make_feed
@@ -60,3 +61,13 @@ def test_a_table_is_no_folder_of_cubes(pairs, tmp_path, capsys):
     line = f"superem --recipe {tmp_path / 'pairs.toml'} --pairs {tmp_path / 'list.tsv'} --out {tmp_path / 'run'}"
     assert script.main([*line.split(), "--steps", "1", "--accelerator", "cpu"]) == 2
     assert "make them with scripts/prepare_pairs.py" in capsys.readouterr().err
+
+
+def test_cubes_of_maps_that_are_measured_are_not_trained_on(pairs, tmp_path, pair_folder):
+    recipe = read_recipe(tmp_path / "pairs.toml")
+    (tmp_path / "measured.tsv").write_text(
+        "map_file\tmodel_file\tresolution_A\n"
+        f"{pair_folder / 'entry1.map.gz'}\t{pair_folder / 'entry1.cif.gz'}\t4.5\n"
+    )
+    with pytest.raises(InputError, match="no entry of the split 'train'"):
+        make_feed(recipe, Inputs(pairs=pairs, real_maps=tmp_path / "measured.tsv"), tmp_path, 0)

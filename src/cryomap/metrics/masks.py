@@ -63,8 +63,8 @@ def spheres(positions: np.ndarray, radii: np.ndarray | float, grid: Grid) -> np.
         row = ((z * ny + y) * (nx + 1))[hit]
         np.add.at(ends, row + np.clip(first[hit], 0, nx), 1)
         np.add.at(ends, row + np.clip(last[hit] + 1, 0, nx), -1)
-    ends = ends.reshape(nz, ny, nx + 1)
-    inside = np.cumsum(ends, axis=2, dtype=ends.dtype, out=ends)[..., :-1] > 0
+    along = ends.reshape(nz, ny, nx + 1)
+    inside = np.cumsum(along, axis=2, dtype=along.dtype, out=along)[..., :-1] > 0
     for axis, n in enumerate(pad[::-1]):
         inside = _fold(inside, axis, n)
     return inside

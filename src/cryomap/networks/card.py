@@ -77,8 +77,8 @@ class Card:
             it isn't calibrated.
         resolution: lowest and highest resolution of the training maps, in A.
         training: data, recipe, steps, seconds, revision: whatever the trainer knows, in the words of its time.
-        results: measured after training: "validation" by the trainer, `REAL_MAPS` by scripts/evaluate.py --record,
-            `SIMULATED` by scripts/benchmark_q.py --record.
+        results: measured: "validation" by the trainer, "confidence" by scripts/calibrate_confidence.py, `REAL_MAPS` and
+            `SIMULATED` taken over by scripts/record_evaluation.py.
         notes: two sentences for a user: what the weights were trained on, and where they do worse. How they came
             about is told in NAME-history.md.
         format: of the fields of this file.
