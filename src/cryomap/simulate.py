@@ -1,4 +1,4 @@
-"""Model to map, in the three ways the field does it."""
+"""Model to map, in two ways of the field."""
 
 from __future__ import annotations
 
@@ -140,21 +140,6 @@ def structure_factor_map(model: AtomicModel, grid: Grid, d_min: float) -> Densit
     values = fft.irfftn(factors, grid.shape, workers=-1)
     values /= grid.voxel_volume
     return DensityMap(values.astype(np.float32, copy=False), grid, model.name)
-
-
-def tempy_map(model: AtomicModel, grid: Grid, resolution: float = 2.0) -> DensityMap:
-    """CryoSAMU's target: sum over heavy atoms of theta Z exp(-k |x - r|^2) (equation 1 of the paper).
-
-    The paper names TEMPy2's StructureBlurrer for k and also cites EMReady, whose
-    k = (pi / (2.4 + 0.8 R))^2 is wider (sigma 0.90 A against 0.71 A at R = 2 A). This follows the program
-    that was run: sigma = 0.356 R, the Gaussian's width at 1/e of its height, k = 1 / (2 sigma^2);
-    theta = (k / pi)^(3/2), so that an atom's density sums to Z.
-    """
-    k = 1 / (2 * (0.356 * resolution) ** 2)
-    heavy = model.subset(model.atomic_numbers > 1)
-    weights = heavy.atomic_numbers * (k / np.pi) ** 1.5
-    radius = 4 * 0.356 * resolution
-    return DensityMap(_gaussians(heavy.positions, weights, k, radius, grid), grid, model.name)
 
 
 def situs_map(model: AtomicModel, grid: Grid, resolution: float) -> DensityMap:

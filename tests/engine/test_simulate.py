@@ -5,7 +5,7 @@ from made_models import crowded_chain, model_at
 
 from cryomap.grid import Grid
 from cryomap.reciprocal import fft_positions, inverse_d_squared, largest_indices
-from cryomap.simulate import situs_map, structure_factor_map, structure_factors, tempy_map
+from cryomap.simulate import situs_map, structure_factor_map, structure_factors
 
 TURNED = tuple(map(tuple, np.array([[0.0, -1, 0], [0.6, 0, -0.8], [0.8, 0, 0.6]])))
 GRIDS = {
@@ -94,16 +94,6 @@ def test_atoms_without_form_factor_are_left_out():
     assert np.allclose(known, with_unknown, atol=1e-5)
 
 
-def test_tempy_map_is_a_gaussian_of_the_atomic_number():
-    grid = Grid((24, 24, 24), (0.5,) * 3, (-6.0, -6.0, -6.0))
-    density = tempy_map(model_at([[0, 0, 0], [3, 0, 0]], z=[8, 1]), grid, resolution=2.0)
-    assert density.values.sum() * grid.voxel_volume == pytest.approx(8, rel=0.002)
-    center, beside = density.values[12, 12, 12], density.values[12, 12, 14]
-    assert beside / center == pytest.approx(np.exp(-1.0 / (2 * 0.712**2)), rel=1e-5)
-    # sigma = 0.356 R is the Gaussian whose height falls to 1/e at R / 2 (to the three digits of 0.356).
-    assert np.exp(-1.0 / (2 * 0.712**2)) == pytest.approx(np.exp(-1), rel=0.02)
-
-
 def test_situs_map_is_a_gaussian_of_the_mass_cut_off():
     grid = Grid((31, 31, 31), (0.25,) * 3, (-3.75,) * 3)
     density = situs_map(model_at([[0, 0, 0]], z=16), grid, resolution=3.0)
@@ -124,7 +114,6 @@ def test_gaussians_on_skewed_and_rotated_grids_follow_distance(rng):
         grid = GRIDS[name]
         model = model_at(grid.center + rng.normal(size=(5, 3)) * 2, z=7)
         indices = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1)[..., ::-1]
-        k = 1 / (2 * (0.356 * 3) ** 2)
         r2 = ((grid.to_xyz(indices)[..., None, :] - model.positions) ** 2).sum(-1)
-        expected = (7 * (k / np.pi) ** 1.5 * np.exp(-k * r2)).sum(-1)
-        assert np.abs(tempy_map(model, grid, 3.0).values - expected).max() < 1e-3 * expected.max()
+        expected = np.where(r2 <= 3 * 1.5**2, 14.007 * np.exp(-1.5 * r2 / 1.5**2), 0).sum(-1)
+        assert np.abs(situs_map(model, grid, 3.0).values - expected).max() < 1e-3 * expected.max()
