@@ -99,22 +99,6 @@ def _voxels(file: BufferedIOBase, header: Header) -> bytearray:
     return read_at_most(file, promised + max(0, header.extended) + SLACK)
 
 
-def require_same_scale(mask: DensityMap, density: DensityMap) -> None:
-    """Refuse a mask that was made on a map's voxels, but whose header has another voxel size.
-
-    Raises:
-        InputError: it has the map's numbers of voxels and origin, and other steps.
-    """
-    one, other = mask.grid, density.grid
-    same_start = np.allclose(one.origin, other.origin, atol=0.5 * min(other.step)) or not np.any(one.origin)
-    if one.shape == other.shape and same_start and not np.allclose(one.step, other.step, rtol=0.01):
-        own, right = (" x ".join(f"{s:g}" for s in grid.step) for grid in (one, other))
-        raise InputError(
-            f"{mask.name}: has the voxels of {density.name}, but {own} A instead of {right} A for their size;"
-            " correct its header"
-        )
-
-
 def in_range(density: DensityMap) -> tuple[DensityMap, float]:
     """The map with values whose powers float32 can hold, and the power of two that it was divided by for that."""
     high = float(np.abs(density.values).max())
@@ -194,6 +178,37 @@ def resample(density: DensityMap, grid: Grid, order: int = 1) -> DensityMap:
         part = values[first : first + SLAB]
         _interpolate(density.values, matrix, offset + matrix[:, 0] * first, part, order)
     return DensityMap(values, grid, density.name)
+
+
+def mask_on(mask: DensityMap, density: DensityMap) -> DensityMap:
+    """A mask on a map's grid (trilinear).
+
+    Raises:
+        InputError: voxels that are no numbers, none above 0 in it or in the map's box, or the map's numbers of voxels
+            and origin with other steps.
+    """
+    _require_same_scale(mask, density)
+    if not np.isfinite(mask.values).all():
+        raise InputError(f"{mask.name}: the mask has voxels that are no numbers; set them to 0")
+    high = float(mask.values.max())
+    if not high > 0:
+        raise InputError(f"{mask.name}: a mask needs values above 0; its largest is {high:g}")
+    found = resample(mask, density.grid)
+    if not found.values.max() > 0:
+        raise InputError(f"{mask.name}: the mask doesn't overlap {density.name}; check its position")
+    return found
+
+
+def _require_same_scale(mask: DensityMap, density: DensityMap) -> None:
+    """Refuse a mask that was made on a map's voxels, but whose header has another voxel size."""
+    one, other = mask.grid, density.grid
+    same_start = np.allclose(one.origin, other.origin, atol=0.5 * min(other.step)) or not np.any(one.origin)
+    if one.shape == other.shape and same_start and not np.allclose(one.step, other.step, rtol=0.01):
+        own, right = (" x ".join(f"{s:g}" for s in grid.step) for grid in (one, other))
+        raise InputError(
+            f"{mask.name}: has the voxels of {density.name}, but {own} A instead of {right} A for their size;"
+            " correct its header"
+        )
 
 
 def values_at(density: DensityMap, points: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Where the input stays: about atoms or in a mask, like its surroundings, with a soft edge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from trust_maps import LIGAND, RESOLUTION, chain, experiment, ligand, model, result
@@ -62,6 +64,9 @@ def test_a_whole_model_names_and_kinds_together_and_a_mask(case, file, tmp_path)
     write_map(DensityMap(box, before.grid), tmp_path / "mask.mrc")
     weight = read_preserved(str(tmp_path / "mask.mrc"), before)
     assert (weight[box > 0] == 1).all() and weight[30].max() == 0
+    write_map(DensityMap(box, replace(before.grid, step=(1.3,) * 3)), tmp_path / "mask.mrc")
+    with pytest.raises(InputError, match=r"mask\.mrc: has the voxels of"):
+        read_preserved(str(tmp_path / "mask.mrc"), before)
 
 
 @pytest.mark.parametrize("selection", ["XYZ", "//Q/1", "///"])

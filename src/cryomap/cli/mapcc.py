@@ -77,9 +77,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: a file can't be read or written, or the input makes no sense; nothing is printed then.
     """
-    import numpy as np
-
-    from ..density import read_map, require_same_scale, resample, write_map
+    from ..density import mask_on, read_map, write_map
     from ..metrics.assess import assess
     from ..metrics.local_resolution import local_resolution
     from ..metrics.results import write_text
@@ -105,15 +103,7 @@ def run(options: argparse.Namespace) -> None:
         _compare_models(built, model, options)
         return
     maps = [read_map(path) for path in options.maps]
-    mask = None
-    if options.mask is not None:
-        whole = read_map(options.mask)
-        require_same_scale(whole, maps[0])
-        if not np.isfinite(whole.values).all():
-            raise InputError(f"{whole.name}: the mask has voxels that are no numbers; set them to 0")
-        mask = resample(whole, maps[0].grid).values
-        if not mask.any():
-            raise InputError(f"{whole.name}: the mask doesn't overlap {maps[0].name}; check its position")
+    mask = None if options.mask is None else mask_on(read_map(options.mask), maps[0]).values
     if options.local_resolution and (against is None or len(maps) != 1):
         raise InputError("--local-resolution takes the two half maps of one reconstruction: HALF1 --to HALF2")
     with memory_for(f"{options.maps[0]}, {' x '.join(map(str, maps[0].grid.size))} voxels"):

@@ -7,10 +7,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from ..contour import default_contour, enclosed_volume, level_for_volume, noise_ceiling
-from ..density import DensityMap, in_range, require_same_scale, resample
+from ..density import DensityMap, in_range, mask_on, resample
 from ..errors import InputError
 from ..grid import Grid
 from ..hot_voxels import without_hot_voxels
@@ -114,14 +112,5 @@ def _output_grid(density: DensityMap, spacing: float | None) -> Grid:
 
 def _unit_mask(mask: DensityMap, density: DensityMap) -> DensityMap:
     """The mask on the density's grid, 0..1."""
-    require_same_scale(mask, density)
-    high = float(mask.values.max())
-    if not np.isfinite(mask.values).all():
-        raise InputError(f"{mask.name}: the mask has voxels that are no numbers; set them to 0")
-    if not high > 0:
-        raise InputError(f"{mask.name}: a mask needs values above 0; its largest is {high:g}")
-    on_grid = resample(mask, density.grid, order=1)
-    values = (on_grid.values / high).clip(0, 1)
-    if not values.any():
-        raise InputError(f"{mask.name}: the mask doesn't overlap {density.name}; check its position")
-    return replace(on_grid, values=values)
+    on_grid = mask_on(mask, density)
+    return replace(on_grid, values=(on_grid.values / float(mask.values.max())).clip(0, 1))

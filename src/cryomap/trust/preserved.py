@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..atoms import KINDS, AtomicModel, read_model
-from ..density import DensityMap, read_map, resample
+from ..density import DensityMap, mask_on, read_map
 from ..errors import InputError
 from ..grid import Grid
 from ..model_files import is_model, read_structure
@@ -58,8 +58,7 @@ def read_preserved(text: str, density: DensityMap) -> np.ndarray:
         positions = model.positions[selected_atoms(model, path, selection)]
         weight = about_atoms(positions, density.grid)
     else:
-        mask = resample(read_map(path), density.grid, order=1)
-        weight = soft_edge(mask.values > 0, density.grid)
+        weight = soft_edge(mask_on(read_map(path), density).values > 0, density.grid)
     if not weight.any():
         raise InputError(f"{text}: nothing of it lies in {density.name}; check that the two are in one frame")
     return weight
