@@ -41,7 +41,7 @@ from trust_benchmark.complexes import (
     without,
 )
 from trust_benchmark.figures import line, summary
-from trust_benchmark.tally import LOST, TOUCH, Tally, Truth, count, lost_atoms, measure_return
+from trust_benchmark.tally import LOST, TOUCH, Tally, Truth, count, lost_atoms, measure_return, reach
 from trust_benchmark.truth import (
     POLYMERS,
     atoms_of,
@@ -140,7 +140,7 @@ def _damage(complex_: Complex, rng: torch.Generator) -> tuple[DensityMap, Truth]
     blobs = [invented_blob(complex_, 12 + choice(20, rng), rng) for _ in range(choice(3, rng))]
     blobs = [b for b in blobs if b is not None]
     result = losing_network(complex_, kept, np.concatenate(blobs) if blobs else np.zeros((0, 3)), rng)
-    return result, Truth(kept, blobs, lost_atoms(complex_, kept))
+    return result, Truth(kept, blobs, lost_atoms(complex_, kept, reach(complex_)))
 
 
 def _enhance(
@@ -166,15 +166,17 @@ def _enhance(
     for part, share in zip(parts, kept_shares(complex_, changed, parts), strict=True):
         kept[part] = share
 
+    near_lost = lost_atoms(complex_, kept, TOUCH)
+
     def was_lost(voxels: np.ndarray) -> bool:
         at = tuple(voxels.T)
         explained = changed.of_input[at].sum() > EXPLAINED * complex_.observed.values[at].sum()
-        return bool(explained and changed.share_in(voxels) < LOST)
+        return bool(explained and changed.share_in(voxels) < LOST) or near_lost(voxels)
 
     gone = np.where(taken, 0.0, 1.0)
     return {
         "as it is": (result, trust, Truth(kept, [], was_lost)),
-        "taken out": (second, told(second), Truth(gone, [], lost_atoms(complex_, gone))),
+        "taken out": (second, told(second), Truth(gone, [], lost_atoms(complex_, gone, TOUCH))),
     }
 
 

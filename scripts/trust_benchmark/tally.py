@@ -33,7 +33,7 @@ class Case:
         kept: of it, 0..1.
         strength: its own density over the noise.
         found: whether a lost region is there.
-        named: whether the trust section has a row of it.
+        named: whether the trust section has a row of it, or counts it among the waters that it hides.
     """
 
     kind: str
@@ -128,13 +128,13 @@ def count(
     tally = Tally(complex_.story, trust.mean_support)
     regions = [r.voxels[:, ::-1].astype(float) for r in trust.lost]
     changes = trust.molecules or MoleculeChanges()
-    rows = {change.residue for change in changes.flagged}
+    rows = {change.residue for change in changes.flagged}.union(changes.waters_hidden)
     reported = []
     whole = signal_of(complex_, np.ones(len(model), bool))
     for part in components(model):
         kept, residue = truth.kept[part[0]], model.residues[model.residue_indices[part[0]]]
         if kept >= LOST:
-            tally.rows_kept += str(residue) in rows
+            tally.rows_kept += residue.kind != "water" and str(residue) in rows
             continue
         peak, own = _own_density(complex_, part, whole)
         hit = any(cKDTree(v).query(model.positions[part])[0].min() <= TOUCH for v in regions)
@@ -154,12 +154,11 @@ def count(
             changes.waters, round(float(kept.mean()), 3), changes.water_q, changes.waters_worse
         )
     _count_false(tally, complex_, truth, trust, level)
-    reach = max(TOUCH, complex_.resolution / 2)
     found = [r.voxels[:, ::-1].astype(float) for r in trust.invented]
     tally.invented = len(truth.blobs)
     tally.invented_found = sum(any(cKDTree(v).query(b)[0].min() < TOUCH for v in found) for b in truth.blobs)
     tally.invented_false = sum(
-        not any(cKDTree(v).query(b)[0].min() < reach for b in truth.blobs) for v in found
+        not any(cKDTree(v).query(b)[0].min() < reach(complex_) for b in truth.blobs) for v in found
     )
     return tally, reported
 
@@ -174,12 +173,11 @@ def _own_density(complex_: Complex, part: np.ndarray, whole: np.ndarray) -> tupl
 
 
 def _count_false(tally: Tally, complex_: Complex, truth: Truth, trust: Trust, level: float) -> None:
-    reach = max(TOUCH, complex_.resolution / 2)
     extra = np.zeros((0, 3))
     if complex_.extra is not None:  # detergent and blobs of the input, which the result leaves out
         extra = np.argwhere(extra_signal(complex_) > 0.5 * level)
     for region in trust.lost:
-        near = len(extra) and cKDTree(extra).query(region.voxels)[0].min() <= reach
+        near = len(extra) and cKDTree(extra).query(region.voxels)[0].min() <= reach(complex_)
         if not near and not truth.was_lost(region.voxels):
             tally.false += 1
             tally.wrong.append(
@@ -187,11 +185,15 @@ def _count_false(tally: Tally, complex_: Complex, truth: Truth, trust: Trust, le
             )
 
 
-def lost_atoms(complex_: Complex, kept: np.ndarray) -> Callable[[np.ndarray], bool]:
-    """Whether voxels (m, 3), z, y, x, are near an atom that was lost."""
+def reach(complex_: Complex) -> float:
+    """How far (A) from what was lost or invented on purpose a region may lie."""
+    return max(TOUCH, complex_.resolution / 2)
+
+
+def lost_atoms(complex_: Complex, kept: np.ndarray, distance: float) -> Callable[[np.ndarray], bool]:
+    """Whether voxels (m, 3), z, y, x, are within a distance (A) of an atom that was lost."""
     atoms = complex_.model.positions[kept < LOST]
-    reach = max(TOUCH, complex_.resolution / 2)
-    return lambda voxels: bool(len(atoms) and cKDTree(atoms).query(voxels[:, ::-1])[0].min() <= reach)
+    return lambda voxels: bool(len(atoms) and cKDTree(atoms).query(voxels[:, ::-1])[0].min() <= distance)
 
 
 def measure_return(

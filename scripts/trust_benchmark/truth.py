@@ -20,7 +20,8 @@ from .complexes import Complex, signal_of, without
 SMALL = (*SINGLE_KINDS, "water")  # what a result may lose wholly
 POLYMERS = ("protein", "nucleic")
 WINDOW = 5.0  # A about a component's atoms
-APART = 8.0  # A between residues that are taken out to compare with, and from all else that is taken out
+APART = 8.0  # A between residues that are taken out to compare with
+BESIDE = 4.0  # A between them and all else that is taken out; waters leave no more room
 MOST = 16  # of them
 
 
@@ -38,13 +39,18 @@ def ordinary_residues(
     found: list[np.ndarray] = []
     residues = components(model, POLYMERS)
     for index in torch.randperm(len(residues), generator=rng).tolist():
-        busy = cKDTree(model.positions[np.concatenate([*taken, *found])]) if taken or found else None
-        part = residues[index]
-        if busy is None or busy.query(model.positions[part])[0].min() >= APART:
-            found.append(part)
+        part = model.positions[residues[index]]
+        away = ((taken, BESIDE), (found, APART))
+        if all(not others or _distance(model, others, part) >= least for others, least in away):
+            found.append(residues[index])
             if len(found) == MOST:
                 break
     return found
+
+
+def _distance(model: AtomicModel, parts: Sequence[np.ndarray], positions: np.ndarray) -> float:
+    """The smallest between atoms of the parts and positions."""
+    return float(cKDTree(model.positions[np.concatenate(parts)]).query(positions)[0].min())
 
 
 def atoms_of(model: AtomicModel, parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -84,6 +84,10 @@ def molecules_section(found: MoleculeChanges) -> str:
         waters = "mean Q of {} water{} {:.2f} &rarr; {:.2f}".format(
             found.waters, "" if found.waters == 1 else "s", *found.water_q
         )
+        if found.waters_hidden:
+            waters += (
+                f"; {len(found.waters_hidden)} of {found.waters_shown} that showed fell below the contour"
+            )
         sentences.append(_worse(waters) if found.waters_worse else waters)
     if not sentences:
         return ""

@@ -108,7 +108,7 @@ def test_a_region_keeps_what_the_signal_in_it_keeps():
 
 
 def test_ordinary_residues_are_polymers_and_apart():
-    positions = np.array([[0.0, 0, 0], [5, 0, 0], [20, 0, 0], [24, 0, 0], [40, 0, 0]])
+    positions = np.array([[0.0, 0, 0], [3, 0, 0], [20, 0, 0], [24, 0, 0], [28.5, 0, 0]])
     kinds = ("protein", "ligand", "protein", "nucleic", "water")
     residues = tuple(Residue("A", n, "", "X", kind) for n, kind in enumerate(kinds))
     model = model_at(positions, residues=residues, owners=list(range(5)))

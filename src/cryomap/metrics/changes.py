@@ -49,12 +49,16 @@ class MoleculeChanges:
         nucleotides: the same of the nucleic acids' residues.
         waters: how many waters there are.
         water_q: mean Q of the waters in the input and in the result; None without any.
+        waters_shown: how many of them have density above the input's contour.
+        waters_hidden: those among these whose density is below the result's.
     """
 
     molecules: tuple[MoleculeChange, ...] = ()
     nucleotides: tuple[MoleculeChange, ...] = ()
     waters: int = 0
     water_q: tuple[float, float] | None = None
+    waters_shown: int = 0
+    waters_hidden: tuple[str, ...] = ()
 
     @property
     def flagged(self) -> tuple[MoleculeChange, ...]:
@@ -63,8 +67,9 @@ class MoleculeChanges:
 
     @property
     def waters_worse(self) -> bool:
-        """Whether the waters' mean Q fell by as much as marks a ligand."""
-        return self.water_q is not None and self.water_q[0] - self.water_q[1] > Q_LOSS
+        """Whether the waters' mean Q fell by as much as marks a ligand, or most that showed are hidden."""
+        fell = self.water_q is not None and self.water_q[0] - self.water_q[1] > Q_LOSS
+        return fell or 2 * len(self.waters_hidden) > self.waters_shown
 
 
 def molecule_changes(
@@ -105,25 +110,30 @@ def molecule_changes(
         q = q_scores(density, some, SIGMA)
         chosen = whole.subset(wanted & (whole.atom_kinds != "water"))
         rscc = residue_correlations(density.values, work.computed, _all_atoms(whole, chosen), work.radius)
-        kinds = (*SINGLE_KINDS, "nucleic")
+        kinds = (*SINGLE_KINDS, "nucleic", "water")
         scores.append(ligand_scores(density, whole, residue_means(q, some), rscc, level, kinds))
         waters.append(float(np.nanmean(q[water])) if water.any() else float("nan"))
+    pairs = [(whole.residues[i], first, scores[1][i]) for i, first in scores[0].items()]
     changes = [
         MoleculeChange(
-            str(whole.residues[index]),
-            whole.residues[index].kind,
+            str(residue),
+            residue.kind,
             (round(first.q, 6), round(now.q, 6)),
             (number(first.rscc), number(now.rscc)),
             marks(first, now),
         )
-        for (index, first), now in zip(scores[0].items(), scores[1].values(), strict=True)
+        for residue, first, now in pairs
+        if residue.kind != "water"
     ]
+    shown = [(str(r), now) for r, first, now in pairs if r.kind == "water" and first.above_contour]
     changes.sort(key=lambda change: change.q[1] - change.q[0])
     return MoleculeChanges(
         tuple(change for change in changes if change.kind != "nucleic"),
         tuple(change for change in changes if change.kind == "nucleic"),
         int(np.count_nonzero(water)),
         (round(waters[0], 6), round(waters[1], 6)) if water.any() else None,
+        len(shown),
+        tuple(name for name, now in shown if not now.above_contour),
     )
 
 
