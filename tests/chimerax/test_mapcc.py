@@ -66,6 +66,20 @@ def test_figures_are_the_engines(session):
     assert found.report.maps[0].figures["cc_mask"] > 0.9
 
 
+def test_the_two_of_the_main_chain_are_told_apart(session):
+    """One counts CB and takes all residues as one region, the other is a mean over residues: signs may differ."""
+    from chimerax.map_enhance.mapcc.rows import groups
+
+    scene(session)
+    found = run(session, "mapcc #2 to #1 resolution 3.5")
+    rows = [(group.title, row.label) for group in groups(found.report) for row in group.rows]
+    assert len(set(rows)) == len(rows)
+    correlations = [(title, label) for title, label in rows if "RSCC" in title and "main chain" in label]
+    (region, with_cb), (mean, by_class) = correlations
+    assert "one region" in region and with_cb == "main chain and CB"
+    assert "mean over residues" in mean and by_class.startswith("protein main chain")
+
+
 def test_display_does_not_matter(session):
     scene(session)
     whole = run(session, "mapcc #2 to #1 resolution 3.5 metrics cc,qscore")
