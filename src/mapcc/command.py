@@ -27,12 +27,12 @@ from chimerax.core.toolshed import CommandInfo
 from chimerax.map import MapArg, MapsArg, Volume
 
 from ..cryomap.errors import InputError, OutsideError
+from ..cryomap.metrics.assess import METRICS, assess
+from ..cryomap.metrics.qscore import SIGMA
 from ..cryomap.metrics.results import Assessment
 from ..runtime.background import should_block
 from ..scene.engine_text import user_error
 from .task import MapccTask
-
-METRICS = ("all", "cc", "fsc", "qscore", "classes", "cubes")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def mapcc(
     resolution: float | None = None,
     metrics: Sequence[str] = ("all",),
     mask: Volume | None = None,
-    sigma: float = 0.6,
+    sigma: float = SIGMA,
     per_residue: bool = False,
     color: bool = False,
     plot: bool = False,
@@ -92,7 +92,7 @@ def mapcc(
         volumes: the maps; changes are told against the first.
         to: atoms, or one map.
         resolution: of the maps in A; by default d99 of the first.
-        metrics: of METRICS.
+        metrics: of METRICS, or all.
         mask: a map inside whose contour to compare, instead of the masks made from the model.
         sigma: of the Q-scores, in A.
         per_residue: whether to list residues in the Log.
@@ -138,7 +138,6 @@ def _task(
     wishes: Wishes,
 ) -> MapccTask:
     """Take maps and atoms out of ChimeraX, for a thread to work on."""
-    from ..cryomap.metrics.assess import assess
     from ..cryomap.outputs import require_outputs
     from ..scene.ignored_origin import ignored_origin
     from ..scene.models import atomic_model, density_map, full_region
@@ -265,7 +264,7 @@ def register_command(info: CommandInfo, logger) -> None:
         keyword=[
             ("to", ObjectsArg),
             ("resolution", PositiveFloatArg),
-            ("metrics", ListOf(EnumOf(METRICS))),
+            ("metrics", ListOf(EnumOf(("all", *METRICS)))),
             ("mask", MapArg),
             ("sigma", PositiveFloatArg),
             ("per_residue", BoolArg),

@@ -88,6 +88,7 @@ def groups(report: Assessment) -> list[Group]:
     fixed = tuple((f"{key}_hr", label) for key, label in _CORRELATIONS)
     masked = tuple((f"{key}_masked", f"{label}, masked") for key, label in _RESOLUTIONS)
     between = [pair for pairs in zip(_RESOLUTIONS, masked, strict=True) for pair in pairs]
+    between.append(("d_fsc_0143_true", "map–map FSC = 0.143, freed of the mask"))
     found = [
         Group("Map–map correlation", _figures(report, (("map_cc", "CC"), ("map_cc_masked", "CC, masked")))),
         Group(

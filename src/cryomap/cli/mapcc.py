@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..atoms import AtomicModel, read_model
+from ..density import DensityMap, mask_on, read_map, write_map
 from ..errors import InputError, memory_for
+from ..metrics.assess import METRICS, assess
+from ..metrics.backbone import compare_models
+from ..metrics.cubes import STRIDE
+from ..metrics.local_resolution import local_resolution
+from ..metrics.plots import require_plottable, save_plot
+from ..metrics.qscore import SIGMA
+from ..metrics.results import Assessment, plain, write_text
 from ..model_files import is_model
 from ..outputs import require_outputs
-
-if TYPE_CHECKING:
-    from ..atoms import AtomicModel
-    from ..metrics.results import Assessment
 
 MOST_REGIONS = 3  # of a map without a model
 MOVED_SHARE = 0.1  # of a conformation, worth a line
@@ -48,14 +53,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--resolution", type=float, metavar="A", help="of the maps; default: d99 of the first"
     )
     parser.add_argument(
-        "--metrics", default="all", help="all, or some of cc,fsc,qscore,classes,cubes (default: all)"
+        "--metrics", default="all", help=f"all, or some of {','.join(METRICS)} (default: all)"
     )
     parser.add_argument("--mask", metavar="MAP", help="use this mask (inside above 0.5), not the model's")
     parser.add_argument(
-        "--sigma", type=float, default=0.6, metavar="A", help="of Q-scores: 0.6; EMDB's is 0.4"
+        "--sigma", type=float, default=SIGMA, metavar="A", help="of Q-scores: %(default)s; EMDB's is 0.4"
     )
     parser.add_argument("--contour", type=float, nargs="+", metavar="LEVEL", help="of each map, for ligands")
-    parser.add_argument("--stride", type=int, default=4, metavar="A", help="between cubes (default: 4)")
+    parser.add_argument(
+        "--stride", type=int, default=STRIDE, metavar="A", help="between cubes (default: %(default)s)"
+    )
     parser.add_argument(
         "--local-resolution",
         metavar="OUT.mrc",
@@ -77,17 +84,10 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: a file can't be read or written, or the input makes no sense; nothing is printed then.
     """
-    from ..density import mask_on, read_map, write_map
-    from ..metrics.assess import assess
-    from ..metrics.local_resolution import local_resolution
-    from ..metrics.results import write_text
-
     given = (options.csv, options.json, options.plot, options.local_resolution)
     outputs = [path for path in given if path is not None and path != "-"]
     require_outputs(outputs, [*options.maps, *options.to, options.mask])
     if options.plot:
-        from ..metrics.plots import require_plottable, save_plot
-
         require_plottable(options.plot)
     if options.csv == options.json == "-":
         raise InputError("--json - and --csv - would print into each other; give one of them a file")
@@ -139,12 +139,6 @@ def _compare_models(built: list[str], true: AtomicModel | None, options: argpars
     Raises:
         InputError: maps among the models, or no model to compare with.
     """
-    from dataclasses import asdict
-
-    from ..atoms import read_model
-    from ..metrics.backbone import compare_models
-    from ..metrics.results import plain, write_text
-
     if len(built) < len(options.maps):
         raise InputError(f"{', '.join(options.maps)}: give models or maps, not both")
     if true is None:
@@ -160,11 +154,8 @@ def _compare_models(built: list[str], true: AtomicModel | None, options: argpars
     print(text if options.json == "-" else "\n".join(_aligned(rows)))
 
 
-def _targets(paths: list[str], number: int | None) -> tuple:
+def _targets(paths: list[str], number: int | None) -> tuple[AtomicModel | None, DensityMap | None]:
     """The model and the map among the files to compare with; None for the one that isn't there."""
-    from ..atoms import read_model
-    from ..density import read_map
-
     model = against = None
     for path in paths:
         if is_model(path):
