@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .atoms import load_atoms
+from .atoms import AtomicModel, load_atoms
 from .density import DensityMap
 from .errors import InputError, is_out_of_memory, memory_for
 from .job import (
@@ -36,6 +36,7 @@ from .job import (
     event_line,
     read_job,
 )
+from .metrics.inputs import prepare_model
 from .replacing import replacing
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _enhance(
             method,
             replace(job.options, level=level),
             mask=_read(given, given.mask, f"mask of {given.name}") if given.mask else None,
-            model=load_atoms(given.model) if given.model else None,
+            model=_model_in(density, given, emit),
             sites=np.load(given.sites) if given.sites else None,
             preserve=_read(given, given.preserve, "preserve").values if given.preserve else None,
             progress=progress,
@@ -172,6 +173,19 @@ def _enhance(
         _save(path, arrays[key])
     emit(Result(index, done.report, **files))
     return done
+
+
+def _model_in(density: DensityMap, given: MapInput, emit: Emit) -> AtomicModel | None:
+    """The session's atoms in the map; None, and why, where they can't be used: nobody asked for them."""
+    if given.model is None:
+        return None
+    model = load_atoms(given.model)
+    try:
+        prepare_model(model, (density,))
+    except InputError as error:
+        emit(Log(f"what becomes of ligands can't be told: {error}"))
+        return None
+    return model
 
 
 def _read(given: MapInput, path: str, name: str) -> DensityMap:

@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import blobs, save_as
+from made_models import model_at
 
 import cryomap
 from cryomap import worker
+from cryomap.atoms import save_atoms
 from cryomap.enhancement import trusted
 from cryomap.errors import InputError
 from cryomap.grid import Grid
@@ -118,6 +120,16 @@ def test_out_of_memory_names_the_map_in_whatever_words_it_comes(tmp_path, sharpe
     assert worker.run(job, events.append) == worker.FAILED
     (failure,) = of_kind(events, Failure)
     assert failure.kind == "memory" and "out of memory for a map, 34 x 32 x 30 voxels" in failure.message
+
+
+def test_a_model_that_can_not_be_is_told_and_stops_nothing(tmp_path, sharpener_weights):
+    """It came from the session; the user gave no model."""
+    save_atoms(model_at(GRID.center[None], b_factors=-5), tmp_path / "m.npz")
+    given = task(tmp_path, model=str(tmp_path / "m.npz"))
+    events = []
+    job = Job((given,), str(tmp_path), Options(weights=str(sharpener_weights), device="cpu"))
+    assert worker.run(job, events.append) == worker.OK and not of_kind(events, Failure)
+    assert any("has the B factor -5" in event.message for event in of_kind(events, Log))
 
 
 def test_sites_reach_the_judgement(tmp_path, sharpener_weights, monkeypatch):

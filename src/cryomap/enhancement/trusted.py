@@ -145,29 +145,43 @@ def enhance_trusted(
         kept = round(float((preserve > 0.5).sum()) * density.grid.voxel_volume, 1)
         report = replace(report, preserved=kept)
     result = replace(result, labels=(*given.labels, f"{LABEL}: enhanced by {card.method} {card.version}"))
-    begun = time.monotonic()
+    result, report = _judged(given, prepared, result, report, options, model, sites, sure)
+    return Enhanced(*_filtered(result, report, prepared, options), deviation, sure)
+
+
+def _judged(
+    given: DensityMap,
+    prepared: Prepared,
+    result: DensityMap,
+    report: Report,
+    options: Options,
+    model: AtomicModel | None,
+    sites: np.ndarray | None,
+    sure: DensityMap | None,
+) -> tuple[DensityMap, Report]:
+    """The result with what was lost given back if wanted, and its report with the judgement, where there is one."""
+    density, begun = prepared.density, time.monotonic()
     try:
         trust = judge(
             density, result, level=prepared.level, resolution=options.resolution, model=model, sites=sites
         )
     except InputError as error:
         log.warning("the result can't be compared with the input: %s", error)
-        return Enhanced(*_filtered(result, report, prepared, options), deviation, sure)
+        return result, report
     if sure is not None:
         trust = trust.with_confidence(sure, density.grid)
-    restored = 0
+    restored, changes = 0, None
     if trust.lost:
         for line in describe_lost(trust, options.keep_lost):
             lost_log.warning("%s: %s", density.name, line)
         if options.keep_lost:
             result, restored = keep_lost(density, result, trust), len(trust.lost)
-    changes = None
     if model is not None:
-        levels = (None, None) if level is None else (report.contour_in, report.contour_out)
+        levels = (None, None) if options.level is None else (report.contour_in, report.contour_out)
         changes = molecule_changes(given, result, model, resolution=options.resolution, levels=levels)
     seconds = round(time.monotonic() - begun, 3)
     trust = replace(trust, restored=restored, molecules=changes, seconds=seconds)
-    return Enhanced(*_filtered(result, replace(report, trust=trust), prepared, options), deviation, sure)
+    return result, replace(report, trust=trust)
 
 
 def _filtered(
