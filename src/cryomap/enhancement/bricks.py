@@ -131,7 +131,7 @@ def _sides_of_layers(near: np.ndarray, axis: int) -> np.ndarray:
 
 def _touched(box: Box, boxes: list[Box], side: int) -> np.ndarray:
     """Whether another box lies against each lower (side 0) or upper (1) face of this one (3,)."""
-    others = np.array(boxes)
+    others: np.ndarray = np.array(boxes)
     beside = np.minimum(box[1], others[:, 1]) > np.maximum(box[0], others[:, 0])
     meets = box[side] == others[:, 1 - side]
     return np.array([(meets[:, axis] & np.delete(beside, axis, 1).all(axis=1)).any() for axis in range(3)])
