@@ -68,6 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     method = load_method(None, options.weights, "auto") if options.weights else None
     maps: list[dict[str, Tally]] = []
+    found: dict[str, list[Tally]] = {}
     for path, seed in _choose(options):
         begun = time.monotonic()
         maps.append(one_map(path, seed, method, options.blind))

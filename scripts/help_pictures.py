@@ -32,7 +32,7 @@ def make(session, name, folder, model):
     if name == "maps":
         panel.save_all(session, maps.save_all(session, folder))
     elif name == "trust":
-        trust.save_all(session, model)
+        trust.save_all(session, folder, model)
     else:
         raise ValueError(f"{name}: maps or trust")
 

@@ -60,15 +60,15 @@ def _unpacked(packed: Path, name: str) -> Path:
     return path
 
 
-def open_pair(session, folder: Path, entry: Entry) -> Pair:
-    """Close all, open the entry's files, and enhance."""
+def open_pair(session, folder: Path, entry: Entry, options: str = "") -> Pair:
+    """Close all, open the entry's files, and enhance, with more options if there are any."""
     run(session, "close; set bgColor white; lighting soft; lighting depthCue false; camera mono")
     given = run(session, f"open {_unpacked(folder / entry.map_file, entry.map_name)}")[0]
     model = run(session, f"open {_unpacked(folder / entry.model_file, Path(entry.model_file).stem)}")[0]
     level = _level(given, model, entry.volume)
     run(session, f"volume {given.atomspec} level {level} step 1")
     (result,) = run(
-        session, f"enhance {given.atomspec} resolution {entry.resolution} level {level} block true"
+        session, f"enhance {given.atomspec} resolution {entry.resolution} level {level} block true {options}"
     )
     return Pair(entry, given, model, result)
 

@@ -1,9 +1,13 @@
-"""Pictures of the trust report and of `preserve`, on a simulated map whose enhanced one lost a ligand on purpose."""
+"""Pictures of the trust report and of `preserve`, on a simulated map whose enhanced one lost a ligand on purpose.
+
+And of the confidence, on a real map.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from chimerax.core.commands import run
@@ -12,16 +16,17 @@ from chimerax.map_data import ArrayGridData
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
+from .maps import INTEGRIN
 from .panel import COMMANDS
-from .scenes import BLUE, save_sheet, snapshot
+from .scenes import BLUE, open_pair, save_sheet, snapshot
 
 LIGAND, RESOLUTION, STEP, MARGIN = "/A:501", 3.8, 1.0, 12.0  # ATP of 1XDN; A
 NOISE = 0.4  # of the standard deviation at the atoms
 SIZE = (420, 380)
 
 
-def save_all(session, model_path: str) -> None:
-    """Make the pictures."""
+def save_all(session, folder: Path, model_path: str) -> None:
+    """Make the pictures, of a model, and of a map from a folder."""
     run(session, f"windowsize {SIZE[0]} {SIZE[1]}")  # labels have their places by the window's size
     given, model = simulated(session, model_path)
     run(session, "hide atoms; cartoon; show ligand | ions atoms; style ligand stick; color ligand byhetero")
@@ -29,6 +34,7 @@ def save_all(session, model_path: str) -> None:
     save_preserved(session, given, model)
     result, group = judged(session, given, model)
     save_trust(session, given, model, result, group)
+    save_confidence(session, folder)
 
 
 def simulated(session, model_path: str):
@@ -140,3 +146,31 @@ def save_trust(session, given, model, result, group) -> None:
     images.append(snapshot(session, SIZE))
     labels = "colored by support by the input", "the lost density, in the input (mesh)"
     save_sheet([(labels, images)], COMMANDS / "enhance-trust.png")
+
+
+def save_confidence(session, folder: Path) -> None:
+    """A real map's result colored by confidence, and the ribbon of its model by the same."""
+    from chimerax.map_enhance.trust.color import PALETTE
+
+    run(session, "clip off; 2dlabels delete; key delete")
+    pair = open_pair(session, folder, INTEGRIN, "colorBy confidence")
+    model, result = pair.model.atomspec, pair.result.atomspec
+    run(
+        session,
+        f"hide {pair.given.atomspec} models; hide {model} atoms; hide {model} cartoons; hide pseudobonds",
+    )
+    run(
+        session,
+        f"volume {result} step 1 subdivideSurface true surfaceSmoothing true; graphics silhouettes true",
+    )
+    run(session, f"view orient; turn z 90; view {result}; zoom 0.9")  # the key's corner is empty then
+    images = [snapshot(session, SIZE)]
+    palette = ":".join(f"{value:g},{color}" for value, color in PALETTE)
+    run(
+        session,
+        f"hide {result} models; cartoon {model}; color byattribute confidence {model} palette {palette}",
+    )
+    images.append(snapshot(session, SIZE))
+    run(session, "graphics silhouettes false")
+    labels = f"{INTEGRIN.name}, colorBy confidence", "color byattribute confidence"
+    save_sheet([(labels, images)], COMMANDS / "enhance-confidence.png")

@@ -12,7 +12,12 @@ from cryomap.atoms import Residue
 from cryomap.density import DensityMap
 from cryomap.enhancement.sharpen import sharpened
 from cryomap.grid import Grid
+from cryomap.metrics.changes import MoleculeChange, MoleculeChanges
+from cryomap.trust.judgement import Trust
+from cryomap.trust.lost import Region
 from trust_benchmark.complexes import Complex, signal_of, target_of, without
+from trust_benchmark.figures import summary
+from trust_benchmark.tally import Truth, count, lost_atoms
 from trust_benchmark.truth import Change, atoms_of, change, components, kept_shares, ordinary_residues
 
 SHAPE = (48, 36, 36)
@@ -115,3 +120,35 @@ def test_ordinary_residues_are_polymers_and_apart():
     found = ordinary_residues(model, components(model), torch.Generator().manual_seed(0))
     assert [part.tolist() for part in components(model)] == [[1], [4]]
     assert len(found) == 1 and found[0].tolist() in ([2], [3])
+
+
+def test_what_is_found_missed_and_made_up_is_counted():
+    complex_ = made(16, 60, 3.5)
+    kinds = [*["protein"] * COUNT, "ligand"]
+    residues = tuple(Residue("A", n, "", "X", kind) for n, kind in enumerate(kinds))
+    model = model_at(complex_.model.positions, z=complex_.model.atomic_numbers, residues=residues)
+    complex_ = replace(complex_, model=replace(model, residue_indices=np.arange(len(model), dtype=np.int32)))
+    kept = np.ones(COUNT + 1)
+    kept[COUNT] = 0.2
+    truth = Truth(kept, [], lost_atoms(complex_, kept, 2.0))
+    at, elsewhere = (
+        Region((0, 0, 0), 10.0, 6.0, 0.8, voxels=np.array([place], np.int32))
+        for place in ([16, 13, 22], [40, 30, 30])
+    )
+
+    def tally(lost, rows=()):
+        changes = MoleculeChanges(tuple(rows))
+        return count(complex_, truth, Trust(0.9, 3.5, 1.0, 5.0, lost, (), molecules=changes), 0.0, 1e-3)[0]
+
+    row = MoleculeChange(str(residues[COUNT]), "ligand", (0.7, 0.5), (0.8, 0.6), ("Q fell by 0.20",))
+    both, neither, named = tally((at, elsewhere)), tally(()), tally((), [row])
+    assert [case.found for case in both.clear] == [True] and both.false == 1 and not both.missed
+    assert (
+        [case.found for case in neither.clear] == [False] and neither.false == 0 and len(neither.missed) == 1
+    )
+    figures = summary([both, neither, named])
+    assert figures["clear_ligand"] == "1 of 3, 1 named" and figures["false_per_map"] == pytest.approx(1 / 3)
+    assert figures["recall_clear"] == pytest.approx(1 / 3)
+    assert figures["recall_clear_or_named"] == pytest.approx(2 / 3)
+    kept[COUNT] = 0.8
+    assert tally((), [row]).rows_kept == 1 and not tally(()).clear
