@@ -11,6 +11,8 @@ from chimerax.map import Volume
 
 # Correlation and color: red where the result has nothing to rest on.
 PALETTE = ((0.0, "#b2182b"), (0.5, "#f7f7f7"), (1.0, "#2166ac"))
+# Confidence rises with density, which is the same all over a surface: so far (A) inside of it the values are taken.
+INSIDE = {"confidence": 1.2}
 
 
 def color_by(session: Session, result: Volume, values: Volume) -> None:
@@ -23,7 +25,9 @@ def color_by(session: Session, result: Volume, values: Volume) -> None:
         session.logger.warning(f"{result} is not shown as a surface, so it wasn't colored by {values.name}")
         return
     palette = ":".join(f"{value:g},{color}" for value, color in PALETTE)
-    run(session, f"color sample #{result.id_string} map #{values.id_string} palette {palette}")
+    offset = -INSIDE.get(values.name, 0.0)
+    sample = f"color sample #{result.id_string} map #{values.id_string} palette {palette} offset {offset:g}"
+    run(session, sample)
     labels = " ".join(f"{color}:{value:g}" for value, color in PALETTE)
     # High enough for the labels below it in a low window, too.
     key = run(session, f"key {labels} fontSize 16 ticks true pos 0.68,0.14 size 0.28,0.04")

@@ -9,6 +9,8 @@ from unittest import mock
 import numpy as np
 from chimerax.core.commands import run
 from chimerax.geometry import rotation, translation
+from chimerax.map import volume_from_grid_data
+from chimerax.map_data import ArrayGridData
 from small_model import open_model, true_map
 from support import asked, open_map, tilted, use_fake_engine, user_error
 from test_engine import need_weights
@@ -166,6 +168,24 @@ def test_color_by_confidence_and_residues_know_it(session):
         assert abs(residue.confidence - (1 - x / size).mean()) < 1e-3, residue
     run(session, "color byattribute r:confidence palette 0,red:1,blue")
     assert not any(m.name == "confidence" for m in session.models.list() if m.parent is result)
+
+
+def test_confidence_is_taken_inside_of_the_surface(session):
+    """On the surface itself it is all but the same everywhere, however dense what lies within is."""
+    from chimerax.map_enhance.trust.color import color_by
+
+    z, y, x = np.indices((24, 24, 48)) - np.array([12, 12, 12]).reshape(3, 1, 1, 1)
+    peaks = [np.exp(-(z**2 + y**2 + (x - at) ** 2) / 18) for at in (0, 24)]
+    density = (0.35 * peaks[0] + peaks[1]).astype(np.float32)
+    result, values = (
+        volume_from_grid_data(ArrayGridData(density, name=name), session) for name in ("two", "confidence")
+    )
+    run(session, f"volume {result.atomspec} level 0.3 step 1; hide {values.atomspec} models")
+    color_by(session, result, values)
+    (surface,) = result.surfaces
+    poor = surface.vertices[:, 0] < 24
+    faint, dense = (surface.vertex_colors[chosen].astype(int).mean(axis=0) for chosen in (poor, ~poor))
+    assert dense[2] > faint[2] + 40, (faint, dense)  # 0.52 and 0.35; 0.3 on both surfaces
 
 
 def test_another_key_stays_when_a_colored_map_is_closed(session):
