@@ -114,6 +114,8 @@ def check(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and not low <= value < MOST:
             raise InputError(f"--{name.replace('_', '-')} {value}: give {low} to {MOST - 1}")
+    if arguments.fold and not arguments.folds:
+        raise InputError(f"--fold {arguments.fold}: of how many? give --folds")
     if arguments.folds and not arguments.pairs:
         raise InputError("--folds: of which maps? give their table as --pairs")
 

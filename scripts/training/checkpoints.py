@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from cryomap.errors import InputError
+from cryomap.networks.training_ids import ids_path
 from cryomap.replacing import replacing
 
 from .loop import State
@@ -93,7 +94,7 @@ def _tensors(content: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]
 
 
 def keep_only(folder: Path, pattern: str, count: int) -> None:
-    """Remove all but the last `count` weights, by name, of those that match, and their cards."""
+    """Remove all but the last `count` weights, by name, of those that match, and what belongs to them."""
     for path in sorted(folder.glob(pattern))[: -count or None]:
-        for file in (path, path.with_suffix(".json")):
+        for file in (path, path.with_suffix(".json"), ids_path(path)):
             file.unlink(missing_ok=True)

@@ -15,7 +15,9 @@ from cryomap.grid import Grid
 from cryomap.hot_voxels import hot_voxels, without_hot_voxels
 from cryomap.metrics.assess import assess
 from cryomap.metrics.fourier import Curve, reflections, resolution_at, shell_correlation
+from cryomap.metrics.local_resolution import local_resolution
 from cryomap.trust.halves import warn_of_halves
+from cryomap.trust.input_verdict import examine
 
 GRID = Grid((32, 34, 36), (1.3, 1.3, 1.3), (13.0, 26.0, 39.0))
 
@@ -93,6 +95,11 @@ def test_the_scale_of_a_map_changes_nothing(density, factor):
     again = prepare(scaled, level=told["contour_in"])
     assert again.level * again.unit == pytest.approx(told["contour_in"])
     assert in_range(density) == (density, 1.0)
+    given = {"trained": (3.0, 6.0), "method": "superem", "resolution": 5.0}
+    kinds = [[w.kind for w in examine(m, 0.0, **given)] for m in (density, scaled)]
+    assert kinds[0] == kinds[1]
+    local = [local_resolution(m, m).values for m in (density, scaled)]
+    np.testing.assert_allclose(*local, rtol=1e-4)
     compared = assess([scaled], against=density, resolution=5, metrics=["cc", "fsc"])
     assert compared.maps[0].figures["map_cc"] == pytest.approx(1, abs=1e-4)
     assert "divided" in " ".join(compared.notes) and compared.to_json()

@@ -105,6 +105,7 @@ def test_the_best_weights_and_those_of_every_few_steps_are_kept(made):
     assert script.main([*line, "--steps", "7", "--keep-every", "2", "--keep", "2"]) == 0
     folder = made / "kept"
     assert sorted(p.stem for p in folder.glob("step-*.safetensors")) == ["step-000000004", "step-000000006"]
+    assert len(list(folder.glob("step-*"))) == 3 * 2  # each with its card and what it was trained on
     best = load_weights(None, folder / "best.safetensors")[1]
     last = load_weights(None, folder / "superem.safetensors")[1]
     scores = [c.results["validation"]["simulated"]["mask"] for c in (best, last)]

@@ -66,6 +66,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(made, capsys):
     ("more", "told"),
     [
         (["--seed", "-1"], "--seed -1"),
+        (["--fold", "2"], "--fold 2: of how many"),
         (["--minutes", "-2"], "--minutes"),
         (["--workers", "-1"], "--workers"),
         (["--threads", "0"], "--threads 0"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import fft, ndimage
 
-from ..density import DensityMap
+from ..density import DensityMap, in_range
 from ..errors import InputError
 from ..reciprocal import fft_positions, inverse_d_squared, largest_indices
 
@@ -48,7 +48,8 @@ def local_resolution(
     positions = fft_positions(limits, grid.shape)
     s = np.sqrt(inverse_d_squared(grid, limits)).astype(np.float32)
     coefficients = [
-        fft.rfftn(np.asarray(m.values, np.float32), workers=-1)[positions] for m in (first, second)
+        fft.rfftn(in_range(m)[0].values.astype(np.float32, copy=False), workers=-1)[positions]
+        for m in (first, second)
     ]
     finest = min((n - 1) // 2 / (n * step) for n, step in zip(grid.size, grid.step, strict=True))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from ..density import LABEL, DensityMap
+from ..density import LABEL, DensityMap, in_range
 from ..grid import Grid, three_ints
 from ..metrics.fourier import d99, reflections
 from .noise import Solvent, find_solvent
@@ -70,7 +70,7 @@ def examine(
         resolution: of the map in A, if it is known.
     """
     found = [_offset(density.name, constant), _enhanced(density)]
-    part = _middle(density)
+    part, _ = in_range(_middle(density))
     solvent = find_solvent(part.values)
     values = np.where(solvent.inside, part.values - np.float32(solvent.background), np.float32(0))
     mask = _mask(part.name, values)
