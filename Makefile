@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 CHIMERAX ?= chimerax
 VERSION := $(shell sed -n 's/.*<BundleInfo .*version="\([^"]*\)".*/\1/p' bundle_info.xml)
 
-.PHONY: env demo test fuzz lint matrix bundle pictures clean
+.PHONY: env demo test fuzz lint matrix bundle pictures release maintained clean
 
 # Everything is installed into .venv, so nothing of the user's own Python changes.
 env: $(VENV)/.ready

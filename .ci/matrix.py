@@ -44,7 +44,7 @@ def _answer(python: str, program: str) -> str | None:
 
 
 def _tried(python: str, version: str, numpy: str) -> str:
-    folder = ROOT / ".matrix" / f"{version}-{numpy.partition('=')[2].strip('=') or numpy[-1]}"
+    folder = ROOT / ".matrix" / f"{version}-{numpy.partition('=')[2].strip('=')}"
     own = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not (folder / ".ready").is_file():
         files = [str(ROOT / f"requirements{what}.txt") for what in ("", "-demo")]
