@@ -52,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     truth = replace(structure_factor_map(sharp, grid, TRUTH_RESOLUTION), name="truth")
     write_map(truth, options.output / "truth.mrc")
     write_pdb(model, options.output / "sample.pdb")
-    print(
-        f"sample: {len(model.residues)} residues, {len(model)} atoms; a box of {' x '.join(map(str, grid.size))} A"
-    )
+    print(f"sample: {len(model.residues)} residues, {len(model)} atoms; a box of {grid} of 1 A")
     pictures = []
     for name, resolution in RESOLUTIONS.items():
         given = experiment(model, grid, resolution)

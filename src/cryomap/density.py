@@ -79,7 +79,7 @@ def read_map(path: str | os.PathLike, voxel_size: float | None = None) -> Densit
             raise InputError(f"{path}: not an MRC/CCP4 map: {what}")
         try:
             header = parse_header(first, plain_suffix(path), voxel_size)
-            with memory_for(f"{path}, {' x '.join(map(str, header.grid.size))} voxels"):
+            with memory_for(f"{path}, {header.grid}"):
                 voxels = _voxels(file, header)
                 offset, note = data_start(header, voxels)
                 values = header.values(voxels, offset)

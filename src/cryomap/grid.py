@@ -32,6 +32,10 @@ class Grid:
     cell_angles: tuple[float, float, float] = (90.0, 90.0, 90.0)
     rotation: tuple[tuple[float, float, float], ...] = IDENTITY
 
+    def __str__(self) -> str:
+        """How large it is, for messages: 40 x 40 x 36 voxels."""
+        return f"{' x '.join(map(str, self.size))} voxels"
+
     @property
     def size(self) -> tuple[int, int, int]:
         """Number of voxels (x, y, z)."""

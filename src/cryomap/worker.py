@@ -148,7 +148,7 @@ def _enhance(
         emit(Progress(index, done, total, round(seconds_left, 1)))
 
     level = job.options.level if given.level is None else given.level
-    with memory_for(f"{density.name}, {' x '.join(map(str, density.grid.size))} voxels"):
+    with memory_for(f"{density.name}, {density.grid}"):
         done = enhance_trusted(
             density,
             method,

@@ -106,7 +106,7 @@ def enhance_file(
 def enhance_source(source: str | os.PathLike, options: Options, progress: Progress | None = None) -> Enhanced:
     """Read a map and enhance it; arguments and errors as in `enhance_file`."""
     density = read_input(source, options)
-    with memory_for(f"{source}, {' x '.join(map(str, density.grid.size))} voxels"):
+    with memory_for(f"{source}, {density.grid}"):
         return enhancer(options, progress)(density)
 
 

@@ -52,7 +52,7 @@ def enhance_half_maps(
     enhance = enhancer(options, progress)
     from ..enhancement.halves import enhance_halves
 
-    with memory_for(f"{maps[0]}, {' x '.join(map(str, first.grid.size))} voxels"):
+    with memory_for(f"{maps[0]}, {first.grid}"):
         (one, two, together), comparison = enhance_halves(first, second, enhance)
     assert comparison.agreement is not None  # only what came as JSON lacks it
     for result, path in zip((one.result, two.result, comparison.agreement), paths, strict=False):

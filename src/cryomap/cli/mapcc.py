@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
     mask = None if options.mask is None else mask_on(read_map(options.mask), maps[0]).values
     if options.local_resolution and (against is None or len(maps) != 1):
         raise InputError("--local-resolution takes the two half maps of one reconstruction: HALF1 --to HALF2")
-    with memory_for(f"{options.maps[0]}, {' x '.join(map(str, maps[0].grid.size))} voxels"):
+    with memory_for(f"{options.maps[0]}, {maps[0].grid}"):
         report = assess(
             maps,
             model,

@@ -26,8 +26,7 @@ def require_enhanceable(density: DensityMap) -> None:
     """
     name, grid, values = density.name, density.grid, density.values
     if min(grid.shape) < SMALLEST_BOX:
-        size = " x ".join(map(str, grid.size))
-        raise InputError(f"{name}: a box of {size} voxels is too small; give at least {SMALLEST_BOX} a side")
+        raise InputError(f"{name}: a box of {grid} is too small; give at least {SMALLEST_BOX} a side")
     if not (STEP_RANGE[0] - 1e-3 <= min(grid.step) and max(grid.step) <= STEP_RANGE[1] + 1e-3):
         step = " x ".join(f"{s:g}" for s in grid.step)
         raise InputError(

@@ -109,8 +109,7 @@ def require_same_grid(first: Grid, second: Grid, names: tuple[str, str]) -> None
     )
     if not same:
         sizes = [
-            f"{' x '.join(map(str, g.size))} voxels of {' x '.join(f'{s:.4g}' for s in g.step)} A at "
-            f"{', '.join(f'{x:.4g}' for x in g.origin)}"
+            f"{g} of {' x '.join(f'{s:.4g}' for s in g.step)} A at {', '.join(f'{x:.4g}' for x in g.origin)}"
             for g in (first, second)
         ]
         raise InputError(
