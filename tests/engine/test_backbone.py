@@ -86,7 +86,10 @@ def test_mapcc_compares_models(tmp_path, capsys):
     options = parser.parse_args(list(map(str, words)))
     options.run(options)
     assert "coverage" in capsys.readouterr().out
-    for wrong in (["mapcc", tmp_path / "built.cif.gz", tmp_path / "a.mrc", "--to", tmp_path / "true.cif"],):
+    for wrong, told in (
+        ([*words[:2], tmp_path / "a.mrc", *words[2:]], "models or maps, not both"),
+        ([*words, "--csv", tmp_path / "a.csv"], "--csv is about maps"),
+    ):
         options = parser.parse_args(list(map(str, wrong)))
-        with pytest.raises(InputError, match="models or maps, not both"):
+        with pytest.raises(InputError, match=told):
             options.run(options)

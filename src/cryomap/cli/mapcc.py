@@ -137,10 +137,13 @@ def _compare_models(built: list[str], true: AtomicModel | None, options: argpars
     """Print, or write as JSON, how much of the true model's backbone each built one has.
 
     Raises:
-        InputError: maps among the models, or no model to compare with.
+        InputError: maps among the models, no model to compare with, or an option that is about maps.
     """
     if len(built) < len(options.maps):
         raise InputError(f"{', '.join(options.maps)}: give models or maps, not both")
+    for name in ("csv", "plot", "mask", "contour", "local_resolution"):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')} is about maps; models are compared as a table or as --json")
     if true is None:
         raise InputError(f"{built[0]} is a model; give the model to compare it with to --to")
     found = [{"model": Path(path).name, **asdict(compare_models(read_model(path), true))} for path in built]
