@@ -11,6 +11,7 @@ from cryomap.grid import Grid
 from cryomap.metrics.cubes import cube_correlations
 from cryomap.metrics.fourier import reflections
 from cryomap.metrics.masks import spheres
+from cryomap.metrics.unmodelled import centers
 from cryomap.mrc import header_bytes
 from cryomap.trust.halves import warn_of_halves
 from cryomap.trust.preserved import soft_edge
@@ -20,6 +21,7 @@ GRID = Grid((N,) * 3)
 SPACINGS = reflections(GRID)
 ATOM = model_at(GRID.center[None])
 BALL = spheres(ATOM.positions, 5.0, GRID)
+LABELS = BALL.astype(np.int32)
 
 
 @pytest.fixture
@@ -46,9 +48,10 @@ def peak(work):
         (4.5, lambda one, other: SPACINGS.of_masked(one.values, other.values)),
         (3.5, lambda one, other: spheres(ATOM.positions, 5.0, GRID)),
         (2.5, lambda one, other: soft_edge(BALL, GRID)),
+        (0.1, lambda one, other: centers(LABELS, [1], GRID)),
         (8.0, lambda one, other: cube_correlations(one, ATOM, GRID, 3.0)),
     ],
-    ids=["header", "half maps", "masked transform", "spheres", "edge", "cubes"],
+    ids=["header", "half maps", "masked transform", "spheres", "edge", "centers", "cubes"],
 )
 def test_no_whole_copy_in_double_precision(maps, most, work):
     assert peak(lambda: work(*maps)) < most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import ndimage
 
 from ..atoms import AtomicModel
 from ..density import DensityMap
+from ..grid import Grid, three_floats
 from .masks import spheres
 
 DISTANCE = 5.0  # A; at the usual contours density doesn't reach farther from the atoms that make it
@@ -63,10 +65,19 @@ def unmodelled(density: DensityMap, model: AtomicModel, level: float, resolution
     labels, _ = ndimage.label(above, np.ones((3, 3, 3)))
     sizes = np.bincount(labels.ravel())[1:] * grid.voxel_volume
     largest = [i for i in np.argsort(-sizes, kind="stable")[:MOST_REGIONS] if sizes[i] >= LEAST_VOLUME]
-    centers = ndimage.center_of_mass(above, labels, [i + 1 for i in largest]) if largest else []
-    places = (grid.to_xyz(np.array(center)[::-1]).tolist() for center in centers)
-    regions = (Region((x, y, z), float(sizes[i])) for i, (x, y, z) in zip(largest, places, strict=True))
+    places = centers(labels, [i + 1 for i in largest], grid)
+    regions = (Region(place, float(sizes[i])) for i, place in zip(largest, places, strict=True))
     return Unmodelled(share, tuple(regions), distance)
+
+
+def centers(labels: np.ndarray, numbers: Iterable[int], grid: Grid) -> list[tuple[float, float, float]]:
+    """Centers of mass (x, y, z in A) of some labelled regions (int, z, y, x); scipy's take four maps' memory."""
+    boxes, found = ndimage.find_objects(labels), []
+    for number in numbers:
+        box = boxes[number - 1]
+        center = np.argwhere(labels[box] == number).mean(axis=0) + [part.start for part in box]
+        found.append(three_floats(grid.to_xyz(center[::-1])))
+    return found
 
 
 def _near(model: AtomicModel, density: DensityMap, distance: float) -> np.ndarray:

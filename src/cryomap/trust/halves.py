@@ -9,9 +9,10 @@ from scipy import ndimage
 
 from ..density import DensityMap, resample
 from ..errors import InputError
-from ..grid import Grid, three_floats
+from ..grid import Grid
 from ..metrics.correlation import pearson
 from ..metrics.fourier import Curve, reflections, resolution_at, shell_correlation
+from ..metrics.unmodelled import centers
 from .consistency import window_mean, windowed_correlation
 from .input_verdict import InputWarning
 
@@ -149,12 +150,8 @@ def _correlate(first: DensityMap, second: DensityMap) -> Curve:
 
 def _disagreements(agreement: DensityMap, dense: np.ndarray) -> tuple[Disagreement, ...]:
     labels, count = ndimage.label(dense & (agreement.values < DISAGREEMENT))
-    index = np.arange(1, count + 1)
     volumes = np.bincount(labels.ravel(), minlength=count + 1)[1:] * agreement.grid.voxel_volume
-    chosen = index[volumes >= LEAST_VOLUME]
-    centers = ndimage.center_of_mass(labels > 0, labels, chosen)
-    found = [
-        Disagreement(three_floats(agreement.grid.to_xyz(np.array(center[::-1]))), float(volumes[i - 1]))
-        for i, center in zip(chosen, centers, strict=True)
-    ]
+    chosen = np.flatnonzero(volumes >= LEAST_VOLUME)
+    places = centers(labels, chosen + 1, agreement.grid)
+    found = [Disagreement(place, float(volumes[i])) for i, place in zip(chosen, places, strict=True)]
     return tuple(sorted(found, key=lambda one: -one.volume))
