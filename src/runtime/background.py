@@ -10,7 +10,7 @@ from typing import Any
 
 from chimerax.core.errors import NotABug, UserError
 from chimerax.core.session import Session
-from chimerax.core.tasks import Task
+from chimerax.core.tasks import Task, TaskState
 from chimerax.core.triggerset import TriggerSet
 
 triggers = TriggerSet()
@@ -78,8 +78,7 @@ class BackgroundTask(Task):
             while not self.done:
                 self._take(self._events.get())
         except KeyboardInterrupt:
-            self.stopped = True
-            self.stop_work()
+            self.terminate()
             while not self.done:
                 self._take(self._events.get())
             raise
@@ -99,7 +98,9 @@ class BackgroundTask(Task):
         self._post(_End(error))
 
     def terminate(self) -> None:
-        """Stop the task, as `taskman kill` does."""
+        """Stop the task, or take one that is over off the list, as `taskman kill` does."""
+        if self.done:
+            self.session.tasks.remove(self)
         if self.done or self.stopped:
             return
         self.stopped = True
@@ -135,9 +136,18 @@ class BackgroundTask(Task):
                 self.stop_work()
                 return
         self.done = True
+        self._tell_state()
         if not self._blocking:
             self._log_error()
         self.triggers.activate_trigger("done", self)
+
+    def _tell_state(self) -> None:
+        """Say that it failed, where ChimeraX says that every thread that ended has finished."""
+        if self.error is None or self.stopped:
+            return
+        if thread := self._thread:
+            thread.join()  # it has nothing more to do than to call itself finished
+        self.state = TaskState.FAILED
 
     def _log_error(self) -> None:
         logger = self.session.logger

@@ -157,4 +157,5 @@ def test_failure_is_reported(session):
     session.logger.remove_log(log)
     errors = [text for level, text in log.lines if level == log.LEVEL_ERROR]
     assert len(errors) == 1 and "memory ran out" in errors[0]
+    assert "failed" in str(job) and job in session.tasks.values()
     assert leftovers() == []

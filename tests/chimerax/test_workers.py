@@ -1,5 +1,6 @@
 """Workers that die, fail, or are stopped: a clear error, and nothing is left behind."""
 
+import contextlib
 import os
 import tempfile
 import threading
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 
 from chimerax.core.commands import run
+from chimerax.core.errors import UserError
 from support import leftovers, open_map, use_fake_engine, user_error
 
 
@@ -25,6 +27,22 @@ def test_worker_that_fails(session):
     with user_error("exit status 1", "garbage was asked for"):
         run(session, "enhance #1")
     assert leftovers() == []
+
+
+def test_the_list_of_tasks_says_how_each_ended(session):
+    from chimerax.map_enhance.enhance.job import EnhanceJob
+
+    use_fake_engine()
+    for name in ("good", "bad", "crash"):
+        open_map(session, name=name)
+    for number in (1, 2, 3):
+        with contextlib.suppress(UserError):
+            run(session, f"enhance #{number}")
+    tasks = session.tasks.find_by_class(EnhanceJob)[-3:]
+    assert [str(task.state) for task in tasks] == ["finished", "failed", "failed"]
+    assert "failed" in str(tasks[-1]) and all(task.runtime for task in tasks)
+    run(session, f"taskman kill {tasks[-1].id}")
+    assert tasks[-1] not in session.tasks.values()
 
 
 def test_out_of_memory(session):

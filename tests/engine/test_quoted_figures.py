@@ -104,6 +104,12 @@ def test_a_card_without_measurements_tells_what_it_can():
     assert Card(**{**vars(CARD), "notes": "Only a test."}).summary()[-1] == "Only a test."
 
 
+def test_kinds_of_training_data_are_told_with_their_shares():
+    training = {"data": {"real": 0.8, "simulated": 0.2}, "structures": 403}
+    (_, told) = Card(**{**vars(CARD), "training": training}).summary()
+    assert told == "Trained on 80% real, 20% simulated maps of 403 structures."
+
+
 def scores(cc: float, q: float, improved: float = 0.0) -> dict:
     cubes = {"improved": improved, "mean_after": cc}
     return {"cc_mask_hr": cc, "q_mean": q, "d_fsc_model_05": 10 * (1 - cc), "cubes": cubes}

@@ -139,7 +139,10 @@ class Card:
         low, high = self.resolution
         told = [f"{self.version}, for maps at {low:g} to {high:g} A."]
         if "structures" in self.training:
-            told.append(f"Trained on {self.training['data']} of {self.training['structures']} structures.")
+            data = self.training["data"]
+            if isinstance(data, dict):  # kinds of data with their shares
+                data = ", ".join(f"{share:.0%} {kind}" for kind, share in data.items()) + " maps"
+            told.append(f"Trained on {data} of {self.training['structures']} structures.")
         if found := self.results.get(REAL_MAPS):
             before, after = found["deposited"], found[self.method]
             told.append(
