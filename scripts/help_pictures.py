@@ -6,6 +6,8 @@ MAPS is a folder with the maps and models of `pictures.maps`, gzipped; MODEL is 
 maps (with the panel) and trust; both by default.
 """
 
+import atexit
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -18,12 +20,15 @@ from pictures import maps, panel, trust
 
 
 def main(session, folder, model, *wanted):
-    """Make what is wanted, then leave the program; what failed is told on standard error."""
+    """Make what is wanted, then leave the program; what failed is told on standard error, and by the exit status."""
+    failed = []
+    atexit.register(lambda: failed and os._exit(1))  # ChimeraX's own is 0 whatever happened
     for name in wanted or ("maps", "trust"):
         try:
             make(session, name, Path(folder), model)
         except Exception:
             traceback.print_exc(file=sys.__stderr__)
+            failed.append(name)
     run(session, "exit")
 
 

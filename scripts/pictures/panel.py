@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from PIL import Image
@@ -24,6 +25,7 @@ def save_all(session, pair: Pair) -> None:
     panel.comparison.model_menu.value = pair.model
     panel.comparison.compare()
     panel.tool_window.floating = True
+    wait_for_device(session, panel)
     titles = [panel.pages.tabText(number) for number in range(panel.pages.count())]
     shots = [grab(session, panel, number, PANEL_SIZE) for number in (0, titles.index("Compare"))]
     whole = Image.new("RGB", (PANEL_SIZE[0], 2 * PANEL_SIZE[1] + 6), "white")
@@ -40,6 +42,16 @@ def save_all(session, pair: Pair) -> None:
             path=COMMANDS / f"mapcc-{title.lower()}.png",
         )
     panel.delete()
+
+
+def wait_for_device(session, panel) -> None:
+    """Let the window live until the panel says what it calculates on."""
+    end = time.monotonic() + 120
+    while "looking" in panel.form.device_line.text():
+        if time.monotonic() > end:
+            raise RuntimeError("the panel never told the device")
+        session.ui.processEvents()
+        time.sleep(0.05)
 
 
 def grab(session, panel, number: int, size: tuple[int, int], page: bool = False, path: Path | None = None):
