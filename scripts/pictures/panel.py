@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
+from Qt.QtCore import QBuffer
 from Qt.QtWidgets import QWidget
 
 from .maps import TOOLS
@@ -61,15 +63,9 @@ def grab(session, panel, number: int, size: tuple[int, int], page: bool = False,
     for _ in range(20):
         session.ui.processEvents()
     shown: QWidget = panel.pages.currentWidget() if page else panel.tool_window.ui_area
-    pixels = shown.grab().toImage().convertToFormat(shown.grab().toImage().Format.Format_RGB888)
-    image = Image.frombytes(
-        "RGB",
-        (pixels.width(), pixels.height()),
-        bytes(pixels.constBits()),
-        "raw",
-        "RGB",
-        pixels.bytesPerLine(),
-    )
+    buffer = QBuffer()
+    shown.grab().save(buffer, "PNG")
+    image = Image.open(BytesIO(bytes(buffer.data()))).convert("RGB")
     if path is not None:
         save_small(image, path)
     return image
