@@ -26,21 +26,20 @@ class Fader:
         self._made: weakref.WeakKeyDictionary[Volume, float] = weakref.WeakKeyDictionary()
 
     def fade(self, first: Volume, second: Volume, share: float, log: bool) -> None:
-        """Run the commands, in the Log if wanted."""
+        """Run the commands; those of transparency, of which there are many, in the Log if wanted."""
         for volume, opacity in ((first, 1 - share), (second, share)):
-            for command in self._commands(volume, opacity):
-                run(self._session, command, log=log)
+            shown = opacity >= 0.01
+            if shown != volume.display:  # each is something to undo
+                run(self._session, f"{'show' if shown else 'hide'} {volume.atomspec} models")
+            if shown:
+                run(self._session, self._transparency(volume, opacity), log=log)
 
-    def _commands(self, volume: Volume, opacity: float) -> list[str]:
-        spec = volume.atomspec
-        if opacity < 0.01:
-            return [f"hide {spec} models"]
+    def _transparency(self, volume: Volume, opacity: float) -> str:
         now = _opacity(volume)
         if abs(now - self._made.get(volume, -1)) > 0.01:
             self._own[volume] = now
         self._made[volume] = self._own[volume] * opacity
-        percent = 100 * (1 - self._made[volume])
-        return [f"show {spec} models", f"transparency {spec} {percent:.0f}"]
+        return f"transparency {volume.atomspec} {100 * (1 - self._made[volume]):.0f}"
 
 
 def _opacity(volume: Volume) -> float:

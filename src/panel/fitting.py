@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from chimerax.core.session import Session
+from chimerax.core.tools import ToolInstance
 from chimerax.ui.widgets import ModelMenuButton
 from Qt.QtCore import QSize, Qt
 from Qt.QtWidgets import (
@@ -19,7 +21,7 @@ from Qt.QtWidgets import (
     QWidget,
 )
 
-_WIDEST, _LOWEST = 210, 150  # pixels
+_WIDEST, _LOWEST, _LOG_HEIGHT = 210, 150, 150  # pixels
 
 
 class ModelMenu(ModelMenuButton):
@@ -69,10 +71,7 @@ class ScrollArea(QScrollArea):
 
     def ask_for_room(self, main_window: QMainWindow) -> None:
         """Be high enough for the content, if the other docked panels leave room for it."""
-        dock: QWidget | None = self
-        while dock is not None and not isinstance(dock, QDockWidget):
-            dock = dock.parentWidget()
-        if dock is not None:
+        if (dock := _dock(self)) is not None:
             missing = self.widget().minimumSizeHint().height() - self.height()
             main_window.resizeDocks([dock], [dock.height() + max(0, missing)], Qt.Orientation.Vertical)
 
@@ -81,3 +80,28 @@ class ScrollArea(QScrollArea):
         content = self.widget().minimumSizeHint()
         bar = self.verticalScrollBar().sizeHint().width()
         return QSize(content.width() + bar, min(content.height(), _LOWEST))
+
+
+def keep_log_in_sight(session: Session) -> None:
+    """Let the Log have room again that the Volume Viewer took for one more map."""
+    docks = [
+        _dock(tool.tool_window.ui_area) for name in ("Log", "Volume Viewer") for tool in _tools(session, name)
+    ]
+    if len(docks) != 2 or None in docks or any(dock.isFloating() for dock in docks):
+        return
+    log, viewer = docks
+    missing = _LOG_HEIGHT - log.height()
+    if missing > 0:
+        heights = [_LOG_HEIGHT, viewer.height() - missing]
+        session.ui.main_window.resizeDocks(docks, heights, Qt.Orientation.Vertical)
+
+
+def _tools(session: Session, name: str) -> list[ToolInstance]:
+    return [tool for tool in session.tools.list() if tool.tool_name == name]
+
+
+def _dock(widget: QWidget | None) -> QDockWidget | None:
+    """The docked panel that a widget is in."""
+    while widget is not None and not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return widget

@@ -27,8 +27,10 @@ from ..runtime.background import BackgroundTask
 from ..runtime.status_line import EngineLine, look_for_engine
 from ..trust.html import warning_text
 from .comparison import ComparisonBox
-from .fitting import Line, ScrollArea
+from .fitting import Line, ScrollArea, keep_log_in_sight
 from .form import EnhanceForm
+
+_VIEWER_GROWS = 500  # ms that the Volume Viewer takes to make room for a map
 
 
 class EnhancePanel(ToolInstance):
@@ -193,6 +195,7 @@ class EnhancePanel(ToolInstance):
         if isinstance(task, EnhanceJob) and task.results:
             self.form.map_menu.value = task.opened[-1].given
             self.comparison.show_result(task.results[-1])
+            QTimer.singleShot(_VIEWER_GROWS, lambda: keep_log_in_sight(self.session))
             if task is self._started:
                 self.comparison.compare_by_model()
 

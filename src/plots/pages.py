@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from chimerax.atomic import Residue
 from chimerax.core.commands import run
@@ -9,10 +11,11 @@ from chimerax.core.session import Session
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from Qt.QtCore import Qt
 from Qt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from ..cryomap.metrics.plots import COLORS, FscCurve, draw_fsc, literal
+from ..cryomap.metrics.plots import COLORS, MASKED, FscCurve, draw_fsc, literal
 from ..scene.residue_values import residue_spec
 from .data import PlotData
 
@@ -20,6 +23,8 @@ ALL_CHAINS = "all chains"
 MOST_RESIDUES = 500  # to show at first; more are hard to tell apart
 MOST_APART = 120  # residues whose curves can be told apart without their running means
 AVERAGED = 15  # residues
+MOST_LETTERS = 64  # in a row of a legend
+HANDLE = 5  # letters that take as much room as what stands before a label
 
 
 class _Page(QWidget):
@@ -49,11 +54,28 @@ def running_mean(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def _legend_above(axes: Axes) -> None:
-    """A legend of the maps where it covers nothing."""
+    """A legend of the maps where it covers nothing; that of masked curves, dashed like each other, is told once."""
+    entries = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    shown = {
+        label: drawn
+        for label, drawn in entries.items()
+        if label.removesuffix(MASKED) not in entries.keys() - {label}
+    }
+    if len(shown) < len(entries):
+        shown["masked"] = Line2D([], [], color="0.3", linestyle="--")
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-    _, labels = axes.get_legend_handles_labels()
-    columns = len(labels) if sum(map(len, labels)) <= 50 else 2 if len(labels) > 2 else 1
-    axes.legend(fontsize=8, frameon=False, ncols=max(1, columns), **place)
+    axes.legend(shown.values(), shown, fontsize=8, frameon=False, ncols=legend_columns(list(shown)), **place)
+
+
+def legend_columns(labels: Sequence[str]) -> int:
+    """How many columns of these labels a page has room for: where they are too wide they take it from the plot."""
+    for columns in range(len(labels), 1, -1):
+        widest = [
+            max(map(len, column), default=0) for column in np.array_split(np.array(labels, object), columns)
+        ]
+        if sum(widest) + HANDLE * columns <= MOST_LETTERS:
+            return columns
+    return 1
 
 
 class FscPage(_Page):

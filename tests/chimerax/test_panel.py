@@ -189,8 +189,10 @@ def test_fade(session):
     with panel(session) as (shown, commands):
         choose(shown.form.map_menu, "one #1")
         choose(shown.comparison.result_menu, "two #2")
-        shown.comparison.fader.setValue(30)
-        assert first.display and second.display
+        steps = len(session.undo.undo_stack)
+        for share in (40, 35, 30):
+            shown.comparison.fader.setValue(share)
+        assert first.display and second.display and len(session.undo.undo_stack) == steps
         assert abs(first.surfaces[0].color[3] - 0.7 * 255) < 2
         assert abs(second.surfaces[0].color[3] - 0.3 * 255) < 2
         shown.comparison.fader.setValue(0)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The first map, the one before, is grey; the others follow.
 COLORS = ("#8c8c8c", "#1f6fb4", "#d4691c", "#3a8f3a", "#8a4fae")
+MASKED = ", masked"  # behind the label of a curve
 TICKS = (40, 20, 10, 7, 5, 4, 3.5, 3, 2.5, 2, 1.7, 1.5, 1.2, 1)  # A, of an FSC plot
 
 
@@ -52,7 +53,7 @@ def fsc_curves(report: Assessment, names: Sequence[str]) -> list[FscCurve]:
             _, partner, *how = kind.split("_")
             masked, corrected = how == ["masked"], how == ["true"]
             label = f"{name}, with the {partner}" if len(partners) > 1 else name
-            label += ", masked" * masked + ", freed of the mask" * corrected
+            label += MASKED * masked + ", freed of the mask" * corrected
             curves.append(FscCurve(label, number, masked, curve.d.tolist(), curve.fsc.tolist(), corrected))
     return curves
 
@@ -86,8 +87,11 @@ def draw_fsc(axes: Axes, curves: Sequence[FscCurve]) -> None:
             label=literal(curve.label),
         )
     finest = _finest_worth_showing(curves)
-    spacings = np.array([d for d in TICKS if 1 / d <= finest])
-    axes.set_xticks(1 / spacings, [f"{d:g}" for d in spacings])
+    spacings: list[float] = []
+    for d in TICKS:  # as many as can be read beside each other
+        if 1 / d <= finest and (not spacings or 1 / d - 1 / spacings[-1] > finest / 20):
+            spacings.append(d)
+    axes.set_xticks([1 / d for d in spacings], [f"{d:g}" for d in spacings])
     axes.set_xlim(0, finest)
     axes.set_ylim(min(-0.05, *(min(curve.fsc) for curve in curves)) if curves else -0.05, 1.02)
     axes.set_xlabel("Resolution (Å)", fontsize=9)
