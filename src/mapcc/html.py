@@ -12,7 +12,7 @@ from chimerax.map import Volume
 from ..cryomap.metrics.results import Assessment
 from ..scene.engine_text import with_signs
 from ..scene.residue_values import residue_spec
-from ..scene.volumes import short_name
+from ..scene.volumes import short_name, with_short_names
 from .rows import Row, groups
 
 MOST_LIGANDS = 40
@@ -50,7 +50,8 @@ def report_table(
     notes = list(report.notes)
     if attributes:
         notes.append(f"residue attributes {' and '.join(attributes)}: from {volumes[-1]}")
-    notes = "".join(f"<li>{escape(with_signs(note))}</li>" for note in notes)
+    names = [volume.name for volume in volumes]
+    notes = "".join(f"<li>{escape(with_signs(with_short_names(note, names)))}</li>" for note in notes)
     return "\n".join(lines) + (f"<ul>{notes}</ul>" if notes else "")
 
 

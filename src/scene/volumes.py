@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from chimerax.core.errors import UserError
 from chimerax.core.models import Model
@@ -18,6 +20,13 @@ Region = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
 def short_name(name: str, most: int = 36) -> str:
     """A name of at most so many letters, cut in its middle, for where a long one pushes out the rest."""
     return name if len(name) <= most else f"{name[: (most - 1) // 2]}…{name[-(most // 2) :]}"
+
+
+def with_short_names(text: str, names: Iterable[str]) -> str:
+    """A text in which these names are short, the longest of them first as one may hold another."""
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, short_name(name))
+    return text
 
 
 def input_region(volume: Volume) -> Region:
