@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from chimerax.atomic import Residue
 from chimerax.core.commands import run
@@ -23,8 +21,7 @@ ALL_CHAINS = "all chains"
 MOST_RESIDUES = 500  # to show at first; more are hard to tell apart
 MOST_APART = 120  # residues whose curves can be told apart without their running means
 AVERAGED = 15  # residues
-MOST_LETTERS = 64  # in a row of a legend
-HANDLE = 5  # letters that take as much room as what stands before a label
+BESIDE = 0.7  # inches beside a plot, for its scale
 
 
 class _Page(QWidget):
@@ -40,6 +37,7 @@ class _Page(QWidget):
         self.axes: Axes = self.figure.add_subplot()
         self.canvas = FigureCanvasQTAgg(self.figure)
         self.canvas.setMinimumSize(200, 140)  # matplotlib can't draw on nothing
+        self.canvas.mpl_connect("resize_event", lambda _: _legend_above(self.axes))
         self.figure.set_facecolor("white")
         self.axes.tick_params(labelsize=8)
 
@@ -64,18 +62,10 @@ def _legend_above(axes: Axes) -> None:
     if len(shown) < len(entries):
         shown["masked"] = Line2D([], [], color="0.3", linestyle="--")
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-    axes.legend(shown.values(), shown, fontsize=8, frameon=False, ncols=legend_columns(list(shown)), **place)
-
-
-def legend_columns(labels: Sequence[str]) -> int:
-    """How many columns of these labels a page has room for: where they are too wide they take it from the plot."""
-    for columns in range(len(labels), 1, -1):
-        widest = [
-            max(map(len, column), default=0) for column in np.array_split(np.array(labels, object), columns)
-        ]
-        if sum(widest) + HANDLE * columns <= MOST_LETTERS:
-            return columns
-    return 1
+    for columns in range(max(1, len(shown)), 0, -1):  # what is too wide would take its room from the plot
+        legend = axes.legend(shown.values(), shown, fontsize=8, frameon=False, ncols=columns, **place)
+        if legend.get_window_extent().width + BESIDE * axes.figure.dpi <= axes.figure.bbox.width:
+            return
 
 
 class FscPage(_Page):

@@ -408,3 +408,49 @@ def test_plots(session):
     curve, masked = plots.data.curves
     assert masked.masked and not curve.masked and max(curve.fsc) > 0.95
     plots.delete()
+
+
+def test_legends_leave_the_plot_its_room(session):
+    """Whatever the names of maps and the width of the page."""
+    if not session.ui.is_gui:
+        raise Skipped("no window")
+    from chimerax.map_enhance.cryomap.metrics.plots import FscCurve
+    from chimerax.map_enhance.plots.pages import FscPage
+
+    for length in (3, 20, 36):
+        names = [f"#{number} {'n' * length}" for number in (1, 3)]
+        curves = [
+            FscCurve(name + ", masked" * masked, number, masked, [20.0, 5.0, 2.0], [1.0, 0.9, 0.0])
+            for number, name in enumerate(names)
+            for masked in (False, True)
+        ]
+        page = FscPage(curves)
+        for width in (440, 570, 900):
+            page.resize(width, 260)
+            page.show()
+            session.ui.processEvents()
+            page.canvas.draw()
+            whole = page.figure.bbox
+            legend = page.axes.get_legend()
+            assert legend.get_window_extent().x1 <= whole.x1, (length, width)
+            assert page.axes.get_window_extent().width > 0.7 * whole.width, (length, width)
+            assert [text.get_text() for text in legend.get_texts()] == [*names, "masked"]
+        page.close()
+
+
+def test_log_keeps_its_room(session):
+    """The Volume Viewer grows for every map that is opened, until the Log would be gone."""
+    for number in range(3):
+        open_map(session, name=f"map {number}")
+    with panel(session) as (shown, _):
+        from Qt.QtCore import Qt
+
+        (log,) = [tool for tool in session.tools.list() if tool.tool_name == "Log"]
+        dock = log.tool_window.ui_area
+        while not hasattr(dock, "isFloating"):
+            dock = dock.parentWidget()
+        session.ui.main_window.resizeDocks([dock], [0], Qt.Orientation.Vertical)
+        session.ui.processEvents()
+        low = dock.height()
+        click(shown.enhance_button)
+        wait(session, lambda: dock.height() > low + 50)
