@@ -445,12 +445,13 @@ def test_log_keeps_its_room(session):
     with panel(session) as (shown, _):
         from Qt.QtCore import Qt
 
+        main_window = session.ui.main_window
+        main_window.resize(1270, 760)
         (log,) = [tool for tool in session.tools.list() if tool.tool_name == "Log"]
         dock = log.tool_window.ui_area
         while not hasattr(dock, "isFloating"):
             dock = dock.parentWidget()
-        session.ui.main_window.resizeDocks([dock], [0], Qt.Orientation.Vertical)
-        session.ui.processEvents()
-        low = dock.height()
+        main_window.resizeDocks([dock], [0], Qt.Orientation.Vertical)
+        wait(session, lambda: dock.height() < 100)
         click(shown.enhance_button)
-        wait(session, lambda: dock.height() > low + 50)
+        wait(session, lambda: dock.height() > 120, 60)
