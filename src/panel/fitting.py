@@ -7,7 +7,7 @@ from html import escape
 from chimerax.core.session import Session
 from chimerax.core.tools import ToolInstance
 from chimerax.ui.widgets import ModelMenuButton
-from Qt.QtCore import QSize, Qt
+from Qt.QtCore import QSize, Qt, QTimer
 from Qt.QtWidgets import (
     QDockWidget,
     QFrame,
@@ -82,8 +82,13 @@ class ScrollArea(QScrollArea):
         return QSize(content.width() + bar, min(content.height(), _LOWEST))
 
 
-def keep_log_in_sight(session: Session) -> None:
-    """Let the Log have room again that the Volume Viewer took for one more map."""
+def keep_log_in_sight(session: Session, times: int = 8) -> None:
+    """Let the Log have room again that the Volume Viewer takes for one more map, as soon as it gives that back.
+
+    It insists on its height for a while, which only its own timer ends; so this is tried several times.
+    """
+    if times > 1:
+        QTimer.singleShot(400, lambda: keep_log_in_sight(session, times - 1))
     docks = [
         _dock(tool.tool_window.ui_area) for name in ("Log", "Volume Viewer") for tool in _tools(session, name)
     ]

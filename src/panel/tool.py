@@ -30,8 +30,6 @@ from .comparison import ComparisonBox
 from .fitting import Line, ScrollArea, keep_log_in_sight
 from .form import EnhanceForm
 
-_VIEWER_GROWS = (500, 1500, 3000, 6000)  # ms after which the Volume Viewer may have made room for a map
-
 
 class EnhancePanel(ToolInstance):
     """Inputs, progress, and the comparison of a result with its input; all work is done by commands.
@@ -195,8 +193,7 @@ class EnhancePanel(ToolInstance):
         if isinstance(task, EnhanceJob) and task.results:
             self.form.map_menu.value = task.opened[-1].given
             self.comparison.show_result(task.results[-1])
-            for later in _VIEWER_GROWS:
-                QTimer.singleShot(later, lambda: keep_log_in_sight(self.session))
+            keep_log_in_sight(self.session)
             if task is self._started:
                 self.comparison.compare_by_model()
 
