@@ -27,8 +27,8 @@ from cryomap.networks.card import Card
 from cryomap.networks.checkpoint import load_weights, save_weights, without_untrained_attention
 from cryomap.networks.training_ids import training_ids, write_training_ids
 from cryomap.replacing import replacing
+from cryomap.typed_json import from_plain
 from pairs.checksums import digest
-from simulation.checked import checked
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def read_record(path: Path) -> tuple[list[Part], bool]:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        parts = [checked(Part, part, "part") for part in content["part"]]
+        parts = [from_plain(Part, part, "part") for part in content["part"]]
         if not parts:
             raise ValueError("no parts in it")
         return parts, bool(content.get("half", False))

@@ -11,9 +11,9 @@ from typing import Any
 from torch import Tensor
 
 from cryomap.metrics.cubes import target_resolution
+from cryomap.typed_json import from_plain
 
 from .atoms_to_density import mass_weights, scattering_weights
-from .checked import checked
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 WEIGHTS = {"number": Tensor.float, "mass": mass_weights, "scattering": scattering_weights}
@@ -98,4 +98,4 @@ class Settings:
 def settings_of(method: str) -> Settings:
     """Those of a method's paper, as its recipe has them."""
     content = tomllib.loads((RECIPES / f"{method}.toml").read_text(encoding="utf-8"))
-    return checked(Settings, content["data"], "data")
+    return from_plain(Settings, content["data"], "data")

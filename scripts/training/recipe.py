@@ -13,7 +13,7 @@ from cryomap.enhancement.normalize import NORMALIZATIONS
 from cryomap.errors import InputError
 from cryomap.networks.card import METHODS, Card
 from cryomap.networks.checkpoint import build
-from simulation.checked import checked
+from cryomap.typed_json import from_plain
 from simulation.settings import RECIPES, Settings
 
 from .losses import CONTENT
@@ -210,9 +210,7 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
     path = bundled if bundled.is_file() else path
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        parts = {"data": Settings, "loss": Loss, "optimise": Optimisation, "real": RealMaps}
-        made = {key: checked(cls, content[key], key) for key, cls in parts.items() if key in content}
-        return checked(Recipe, {**content, **made})
+        return from_plain(Recipe, content, "recipe")
     except FileNotFoundError:
         raise InputError(f"{path}: no such recipe") from None
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -40,8 +41,8 @@ def from_plain(kind: Any, data: Any, where: str) -> Any:
     """The value of a type that `to_plain` made `data` of.
 
     Args:
-        kind: a dataclass, a scalar, an array of numbers, a tuple, a dict with text as keys, or a union with None.
-        data: from `json.loads`.
+        kind: a dataclass, a scalar, an array of numbers, a tuple, a dict with text as keys, a union with None, or Any.
+        data: from `json.loads` or `tomllib.loads`.
         where: what is being read, for the message.
 
     Raises:
@@ -51,6 +52,8 @@ def from_plain(kind: Any, data: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         rest = [part for part in parts if part is not type(None)]
         return None if data is None else from_plain(rest[0], data, where)
+    if kind is Any:
+        return data
     if kind in _SCALARS:
         wanted, words = _SCALARS[kind]
         if not isinstance(data, wanted) or (isinstance(data, bool) and kind is not bool):
@@ -69,7 +72,7 @@ def from_plain(kind: Any, data: Any, where: str) -> Any:
         )
     if not isinstance(data, dict):
         raise InputError(f"{where} {data!r}: not an object")
-    if origin is dict:
+    if origin in (dict, Mapping):
         return {key: from_plain(parts[1], item, f"{where}.{key}") for key, item in data.items()}
     known = _json_fields(kind)
     if unknown := sorted(set(data) - set(known)):
