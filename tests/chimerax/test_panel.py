@@ -65,6 +65,22 @@ def test_advice(session):
     assert "don't trust" in advice(12)
 
 
+def test_what_is_wrong_with_the_input_is_red_or_orange(session):
+    from chimerax.map_enhance.trust.html import WARNING_COLORS
+
+    open_map(session, name="doubtful")
+    with panel(session) as (shown, _):
+        assert not shown.warnings.isVisible()
+        click(shown.enhance_button)
+        wait(session, lambda: "range" in shown.warnings.text())
+        first, second = shown.warnings.text().split("</p>")[:2]
+        assert shown.warnings.isVisible()
+        assert WARNING_COLORS[True] in first and "about its noise" in first
+        assert WARNING_COLORS[False] in second and "about its range" in second
+        wait(session, lambda: not shown.stop_button.isVisible())
+        assert shown.warnings.isVisible()
+
+
 def test_not_a_number(session):
     from chimerax.core.errors import UserError
 

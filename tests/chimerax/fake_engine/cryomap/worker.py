@@ -1,7 +1,8 @@
 """A worker that gives each map back as it is, or fails in the way the map's name says.
 
-Names that hold "crash", "memory", "bad", "garbage" or "slow" do that; any other works. Of one with "lossy" in its
-name it says that its densest voxel, with the neighbours, was lost, and that its first voxel was invented.
+Names that hold "crash", "memory", "bad", "garbage" or "slow" do that; any other works. One that holds "doubtful" it
+calls noise, and its resolution out of range. Of one with "lossy" in its name it says that its densest voxel, with the
+neighbours, was lost, and that its first voxel was invented.
 """
 
 import json
@@ -55,6 +56,10 @@ def work(number, item, job):
     if "bad" in name:
         tell("Failure", map=number, message=f"{name}: the map is constant", kind="input")
         return False
+    if "doubtful" in name:
+        for kind in ("noise", "range"):
+            message = f"{name}: something about its {kind}"
+            tell("Warned", map=number, warning={"kind": kind, "message": message, "value": 0.5})
     steps = 600 if "slow" in name else 3
     for done in range(steps + 1):
         tell("Progress", map=number, done=done, total=steps, seconds_left=(steps - done) * 0.1)
