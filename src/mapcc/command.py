@@ -264,7 +264,7 @@ def register_command(info: CommandInfo, logger) -> None:
         keyword=[
             ("to", ObjectsArg),
             ("resolution", PositiveFloatArg),
-            ("metrics", ListOf(EnumOf(("all", *METRICS)))),
+            ("metrics", ListOf(EnumOf(["all", *METRICS]))),
             ("mask", MapArg),
             ("sigma", PositiveFloatArg),
             ("per_residue", BoolArg),
