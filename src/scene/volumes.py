@@ -85,6 +85,12 @@ def mask_on(mask: Volume, volume: Volume, region: Region) -> np.ndarray:
         values[outside] = -np.inf
         inside[z] = (values >= level).reshape(ny, nx)
     if not inside.any():
+        highest = float(mask.full_matrix().max())
+        if highest < level:  # where ChimeraX shows a mask of zeros and ones at first
+            raise UserError(
+                f"mask {mask}: nothing lies inside its contour, as its values reach {highest:.4g} only;"
+                f" lower its level first: volume #{mask.id_string} level {highest / 2:.4g}"
+            )
         raise UserError(f"mask {mask}: nothing of {volume} lies inside its contour (level {level:.4g})")
     return inside
 

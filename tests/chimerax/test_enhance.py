@@ -195,6 +195,21 @@ def test_mask_reaches_the_engine(session):
     assert asked(told["report"]["weights"])["masked"] == int((volume.full_matrix() >= 0.3).sum())
 
 
+def test_mask_of_zeros_and_ones(session):
+    """ChimeraX shows one a little above 1 at first: nothing of it."""
+    use_fake_engine()
+    volume, mask = open_map(session), open_map(session, name="mask", level=1.00005)
+    ones = (volume.full_matrix() > 0.3).astype(np.float32)
+    mask.data.array[:] = ones
+    mask.data.values_changed()
+    with user_error("mask #2", "values reach 1 only", "volume #2 level 0.5"):
+        run(session, "enhance #1 mask #2")
+    run(session, "volume #2 level 0.5")
+    answer = run(session, "enhance #1 mask #2", return_json=True)
+    (told,) = json.loads(answer.json_value)["maps"]
+    assert asked(told["report"]["weights"])["masked"] == int(ones.sum())
+
+
 def test_mask_elsewhere(session):
     use_fake_engine()
     open_map(session)
