@@ -203,20 +203,34 @@ class Recipe:
 def read_recipe(path: str | os.PathLike) -> Recipe:
     """Read a recipe: a TOML file, or the name of one in scripts/recipes.
 
+    `like = "NAME"` in it: all that it doesn't say is as in that one, which stands in scripts/recipes.
+
     Raises:
         InputError: no such file, not TOML, or a key or value that isn't known.
     """
     bundled = RECIPES / f"{path}.toml"
     path = bundled if bundled.is_file() else path
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        return from_plain(Recipe, content, "recipe")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such recipe") from None
+        return from_plain(Recipe, _content(path), "recipe")
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: no such recipe") from None
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror})") from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: not a usable recipe ({error})") from None
+
+
+def _content(path: str | os.PathLike) -> dict[str, Any]:
+    content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    if (name := content.pop("like", None)) is None:
+        return content
+    base = tomllib.loads((RECIPES / f"{name}.toml").read_text(encoding="utf-8"))
+    if "like" in base:
+        raise ValueError(f"like {name!r}, which is itself like another: name that one")
+    for key, value in content.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        base[key] = {**base[key], **value} if both else value
+    return base
 
 
 def _require(good: bool, message: str) -> None:
