@@ -82,13 +82,21 @@ class ScrollArea(QScrollArea):
         return QSize(content.width() + bar, min(content.height(), _LOWEST))
 
 
-def keep_log_in_sight(session: Session, times: int = 8) -> None:
+def keep_log_in_sight(session: Session, height: int, times: int = 8) -> None:
     """Let the Log have room again that the Volume Viewer takes for one more map, as soon as it gives that back.
 
     It insists on its height for a while, which only its own timer ends; so this is tried several times.
+
+    Args:
+        session: the session.
+        height: that of the main window before the map was there; what it grew is undone.
+        times: how often to try.
     """
     if times > 1:
-        QTimer.singleShot(400, lambda: keep_log_in_sight(session, times - 1))
+        QTimer.singleShot(400, lambda: keep_log_in_sight(session, height, times - 1))
+    window = session.ui.main_window
+    if window.height() > height:
+        window.resize(window.width(), height)
     docks = [
         _dock(tool.tool_window.ui_area) for name in ("Log", "Volume Viewer") for tool in _tools(session, name)
     ]
@@ -98,7 +106,7 @@ def keep_log_in_sight(session: Session, times: int = 8) -> None:
     missing = _LOG_HEIGHT - log.height()
     if missing > 0:
         heights = [_LOG_HEIGHT, viewer.height() - missing]
-        session.ui.main_window.resizeDocks(docks, heights, Qt.Orientation.Vertical)
+        window.resizeDocks(docks, heights, Qt.Orientation.Vertical)
 
 
 def _tools(session: Session, name: str) -> list[ToolInstance]:

@@ -46,6 +46,7 @@ class EnhancePanel(ToolInstance):
         self._tasks: list[BackgroundTask] = []  # the first is shown
         self._started: object = None  # what the button Enhance began last
         self._handlers: list = []
+        self._window_height = 0  # when the last result was opened
         self.tool_window = MainToolWindow(self)
         content = QWidget()
         layout = vertical_layout(content, margins=(5, 3, 5, 3), spacing=3)
@@ -154,11 +155,17 @@ class EnhancePanel(ToolInstance):
             task.triggers.add_handler("done", lambda *_: self._task_done(task)),
         ]
         if isinstance(task, EnhanceJob):
-            self._handlers.append(task.triggers.add_handler("warned", lambda _, one: self._show_warning(one)))
+            self._handlers += [
+                task.triggers.add_handler("warned", lambda _, one: self._show_warning(one)),
+                task.triggers.add_handler("result", lambda *_: self._remember_height()),
+            ]
             self.warnings.setText("")
             self.warnings.hide()
         if task is self._tasks[0]:
             self._show_task()
+
+    def _remember_height(self) -> None:
+        self._window_height = self.session.ui.main_window.height()
 
     def _show_task(self) -> None:
         """Show the first task, or that there is none."""
@@ -193,7 +200,7 @@ class EnhancePanel(ToolInstance):
         if isinstance(task, EnhanceJob) and task.results:
             self.form.map_menu.value = task.opened[-1].given
             self.comparison.show_result(task.results[-1])
-            keep_log_in_sight(self.session)
+            keep_log_in_sight(self.session, self._window_height)
             if task is self._started:
                 self.comparison.compare_by_model()
 
