@@ -22,7 +22,7 @@ from scipy.spatial import cKDTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from cryomap.contour import default_contour
+from cryomap.contour import default_contour, enclosed_volume, level_for_volume
 from cryomap.density import DensityMap
 from cryomap.enhancement.methods import Method, load_method
 from cryomap.enhancement.run import enhance
@@ -123,12 +123,14 @@ def _is_single(complex_: Complex, part: np.ndarray) -> bool:
 
 
 def _judged(complex_: Complex, result: DensityMap, level: float, blind: bool) -> Trust:
-    """What `enhance` tells with the model open, or without."""
+    """What `enhance` tells of the map at this contour, with the model open or without."""
     model, resolution = None if blind else complex_.model, complex_.resolution
     trust = judge(complex_.observed, result, level=level, resolution=resolution, model=model)
     if model is None:
         return trust
-    changes = molecule_changes(complex_.observed, result, model, resolution=resolution)
+    volume = enclosed_volume(complex_.observed.values, level, 1.0)
+    levels = (level, level_for_volume(result.values, volume, 1.0))
+    changes = molecule_changes(complex_.observed, result, model, resolution=resolution, levels=levels)
     return replace(trust, molecules=changes)
 
 
