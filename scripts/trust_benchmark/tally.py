@@ -72,7 +72,8 @@ class Truth:
 
 @dataclass
 class Tally:
-    """One map. `clear` components stand above contour and noise by their own density; others do not.
+    """One map. `clear` components stand above contour and noise by their own density, and all density at their atoms is
+    on average above the contour; others do not.
 
     Attributes:
         story: what was simulated.
@@ -138,7 +139,7 @@ def count(
             continue
         peak, own = _own_density(complex_, part, whole)
         hit = any(cKDTree(v).query(model.positions[part])[0].min() <= TOUCH for v in regions)
-        if peak > max(level, CLEAR * noise) and own > OWN:
+        if peak > max(level, CLEAR * noise) and own > OWN and _mean_at(whole, model.positions[part]) > level:
             case = Case(residue.kind, round(float(kept), 3), peak / noise, hit, str(residue) in rows)
             tally.clear.append(case)
             if hit:
@@ -170,6 +171,11 @@ def _own_density(complex_: Complex, part: np.ndarray, whole: np.ndarray) -> tupl
     own = signal_of(complex_, chosen)
     core = own > 0.5 * own.max()
     return float(own.max()), float(own[core].sum() / max(whole[core].sum(), 1e-9))
+
+
+def _mean_at(values: np.ndarray, positions: np.ndarray) -> float:
+    """Mean of values (z, y, x) at the voxels nearest to positions (n, 3), x, y, z."""
+    return float(values[tuple(np.rint(positions[:, ::-1]).astype(int).T)].mean())
 
 
 def _count_false(tally: Tally, complex_: Complex, truth: Truth, trust: Trust, level: float) -> None:
