@@ -30,9 +30,10 @@ def save_all(session, pair: Pair) -> None:
     wait_for_device(session, panel)
     titles = [panel.pages.tabText(number) for number in range(panel.pages.count())]
     shots = [grab(session, panel, number, PANEL_SIZE) for number in (0, titles.index("Compare"))]
-    whole = Image.new("RGB", (PANEL_SIZE[0], 2 * PANEL_SIZE[1] + 6), "white")
+    width, height = shots[0].size
+    whole = Image.new("RGB", (width, 2 * height + 6), "white")
     for number, shot in enumerate(shots):
-        whole.paste(shot, (0, number * (PANEL_SIZE[1] + 6)))
+        whole.paste(shot, (0, number * (height + 6)))
     save_small(whole, TOOLS / "enhance-panel.png")
     for title in ("FSC", "Residues", "Classes"):
         grab(
