@@ -462,7 +462,7 @@ def test_log_keeps_its_room(session):
         from Qt.QtCore import Qt
 
         main_window = session.ui.main_window
-        main_window.resize(1270, 760)
+        main_window.resize(1270, 690)
         (log,) = [tool for tool in session.tools.list() if tool.tool_name == "Log"]
         dock = log.tool_window.ui_area
         while not hasattr(dock, "isFloating"):
