@@ -16,14 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cryomap.enhancement.over_rotations import PLANES
 
-from .losses import (
-    CONTENT,
-    adversarial_loss,
-    correlation_loss,
-    discriminator_loss,
-    inner_correlation_loss,
-    mean_square,
-)
+from .losses import CONTENT, adversarial_loss, correlation_loss, discriminator_loss, inner_correlation_loss
 from .muon import Muon
 from .recipe import Loss, Optimisation
 
@@ -40,6 +33,7 @@ class State:
         optimiser: its optimiser.
         average: moving average of its weights, or None.
         discriminator, discriminator_optimiser: for adversarial training, else None.
+        teacher: what it makes of a cube over four orientations is the target, if there is one; never changes.
         step: steps done.
         best_score: highest of the validations so far.
     """
@@ -49,6 +43,7 @@ class State:
     average: AveragedModel | None
     discriminator: nn.Module | None = None
     discriminator_optimiser: Optimizer | None = None
+    teacher: nn.Module | None = None
     step: int = 0
     best_score: float = -1.0
 
@@ -141,6 +136,9 @@ def _add_gradients(fabric: Fabric, state: State, batch: Batch, loss: Loss, share
     """Backward passes of one batch; its share of the loss."""
     observed, target, known, *embedding = batch
     observed = observed.contiguous(memory_format=torch.channels_last_3d)
+    if state.teacher is not None:
+        target = _over_half_turns(fabric, state.teacher, observed, *embedding)
+        known = torch.ones_like(target)
     with fabric.no_backward_sync(state.network):
         output = state.network(observed, *embedding).float()
         total = loss.content_weight * CONTENT[loss.content](output, target, known)
@@ -148,9 +146,6 @@ def _add_gradients(fabric: Fabric, state: State, batch: Batch, loss: Loss, share
             total = total + loss.correlation * correlation_loss(output, target, known)
         if loss.inner_correlation:
             total = total + loss.inner_correlation * inner_correlation_loss(output, target, known)
-        if loss.rotation_mean:
-            mean = _over_half_turns(fabric, state.best, observed, *embedding)
-            total = total + loss.rotation_mean * mean_square(output, mean, torch.ones_like(mean))
         if state.discriminator is not None:
             with _frozen(state.discriminator), fabric.no_backward_sync(state.discriminator):
                 judged = state.discriminator(output)

@@ -23,13 +23,13 @@ FEEDS = ("simulated", "real")
 
 @dataclass(frozen=True)
 class Loss:
-    """Weights of the parts of the loss.
+    """The loss: its target, and the weights of its parts.
 
     Attributes:
         content: names a function in `losses.CONTENT`.
         content_weight, correlation, inner_correlation, adversarial: see `losses`.
-        rotation_mean: of the mean squared difference from what the averaged weights make of the cube over four
-            orientations, so that one pass comes to give what the mean of four gives.
+        rotation_mean: whether the target is not the model's map but what the weights that the run began with make
+            of the cube over four orientations, so that one pass comes to give what the mean of four gives.
     """
 
     content: str = "mean_square"
@@ -37,7 +37,7 @@ class Loss:
     correlation: float = 0.0
     inner_correlation: float = 0.0
     adversarial: float = 0.0
-    rotation_mean: float = 0.0
+    rotation_mean: bool = False
 
     def __post_init__(self) -> None:
         _require(self.content in CONTENT, f"content {self.content!r}: not one of {', '.join(CONTENT)}")

@@ -211,21 +211,33 @@ class Lopsided(torch.nn.Module):
         return x * self.factor
 
 
-def test_the_rotation_mean_is_that_of_four_passes_and_is_learned_towards():
+def test_one_pass_learns_what_the_teacher_makes_over_four_orientations():
     fabric = loop.Fabric(accelerator="cpu", precision="32-true")
-    network, optimisation = Lopsided(), loop.Optimisation(optimiser="adamw", learning_rate=0.05, batch=2)
+    network, teacher = Lopsided(), Lopsided().requires_grad_(False)
     observed = torch.rand(2, 1, 8, 8, 8)
-    expected = over_rotations(lambda tiles: (torch.from_numpy(tiles) * network.factor.detach()).numpy(), 4)
+    expected = over_rotations(lambda tiles: (torch.from_numpy(tiles) * teacher.factor).numpy(), 4)
     expected = torch.from_numpy(expected(observed[:, 0].numpy()))[:, None]
-    torch.testing.assert_close(loop._over_half_turns(fabric, network, observed), expected)
+    torch.testing.assert_close(loop._over_half_turns(fabric, teacher, observed), expected)
 
-    @torch.no_grad()
-    def unevenness():
-        return float((network(observed) - loop._over_half_turns(fabric, network, observed)).square().mean())
-
+    optimisation = loop.Optimisation(optimiser="adamw", learning_rate=0.05, batch=2)
     network, optimiser = fabric.setup(network, loop.make_optimiser(network.parameters(), optimisation))
-    state, before = loop.State(network, optimiser, None), unevenness()
-    unknown = [(observed, observed, torch.zeros_like(observed))]
+    state = loop.State(network, optimiser, None, teacher=teacher)
+    unknown = [(observed, torch.zeros_like(observed), torch.zeros_like(observed))]
+
+    def difference():
+        return float((network(observed) - expected).square().mean().detach())
+
+    before = difference()
     for _ in range(60):
-        loop.train_step(fabric, state, unknown, loop.Loss(rotation_mean=1.0), optimisation)
-    assert unevenness() < 0.05 * before
+        loop.train_step(fabric, state, unknown, loop.Loss(), optimisation)
+    assert difference() < 0.05 * before
+    torch.testing.assert_close(teacher.factor, Lopsided().factor)
+
+
+def test_a_recipe_of_one_pass_wants_weights_to_begin_with(made, capsys):
+    (made / "one.toml").write_text(TINY.replace("[loss]", "[loss]\nrotation_mean = true"))
+    run(made, "start", 1)
+    line = [*words(made, "one", recipe="one.toml"), "--steps", "1"]
+    assert script.main(line) == 2
+    assert "--start-from" in capsys.readouterr().err
+    assert script.main([*line, "--start-from", str(made / "start" / "superem.safetensors")]) == 0
