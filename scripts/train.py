@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from copy import deepcopy
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -270,10 +269,6 @@ def make_state(fabric: Fabric, recipe: Recipe, start_from: Path | None = None) -
         average = average.to(fabric.device)
     network, optimiser = fabric.setup(network, make_optimiser(network.parameters(), o))
     state = State(network, optimiser, average)
-    if recipe.loss.rotation_mean:
-        if start_from is None:
-            raise InputError("the recipe learns from the weights that a run begins with: give --start-from")
-        state.teacher = deepcopy(network.module).eval().requires_grad_(False)
     if recipe.loss.adversarial:
         discriminator = Discriminator(dropout=recipe.network.get("dropout", 0.25))
         state.discriminator, state.discriminator_optimiser = fabric.setup(

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from cryomap.enhancement.over_rotations import PLANES
-
 from .losses import CONTENT, adversarial_loss, correlation_loss, discriminator_loss, inner_correlation_loss
 from .muon import Muon
 from .recipe import Loss, Optimisation
@@ -33,7 +31,6 @@ class State:
         optimiser: its optimiser.
         average: moving average of its weights, or None.
         discriminator, discriminator_optimiser: for adversarial training, else None.
-        teacher: what it makes of a cube over four orientations is the target, if there is one; never changes.
         step: steps done.
         best_score: highest of the validations so far.
     """
@@ -43,7 +40,6 @@ class State:
     average: AveragedModel | None
     discriminator: nn.Module | None = None
     discriminator_optimiser: Optimizer | None = None
-    teacher: nn.Module | None = None
     step: int = 0
     best_score: float = -1.0
 
@@ -136,9 +132,6 @@ def _add_gradients(fabric: Fabric, state: State, batch: Batch, loss: Loss, share
     """Backward passes of one batch; its share of the loss."""
     observed, target, known, *embedding = batch
     observed = observed.contiguous(memory_format=torch.channels_last_3d)
-    if state.teacher is not None:
-        target = _over_half_turns(fabric, state.teacher, observed, *embedding)
-        known = torch.ones_like(target)
     with fabric.no_backward_sync(state.network):
         output = state.network(observed, *embedding).float()
         total = loss.content_weight * CONTENT[loss.content](output, target, known)
@@ -157,16 +150,6 @@ def _add_gradients(fabric: Fabric, state: State, batch: Batch, loss: Loss, share
             real, generated = logits[: len(target)], logits[len(target) :]
             fabric.backward(share * discriminator_loss(real, generated))
     return share * total.detach().float()
-
-
-@torch.no_grad()
-def _over_half_turns(fabric: Fabric, network: nn.Module, observed: Tensor, *embedding: Tensor) -> Tensor:
-    """The mean of what a network makes of cubes in the four orientations of `enhancement.over_rotations`."""
-    total = torch.zeros_like(observed, dtype=torch.float32)
-    with fabric.autocast():
-        for axes in ((), *PLANES):
-            total += network(observed.flip(axes), *embedding).float().flip(axes)
-    return total / (1 + len(PLANES))
 
 
 @contextmanager

@@ -23,21 +23,13 @@ FEEDS = ("simulated", "real")
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss: its target, and the weights of its parts.
-
-    Attributes:
-        content: names a function in `losses.CONTENT`.
-        content_weight, correlation, inner_correlation, adversarial: see `losses`.
-        rotation_mean: whether the target is not the model's map but what the weights that the run began with make
-            of the cube over four orientations, so that one pass comes to give what the mean of four gives.
-    """
+    """Weights of the parts of the loss; `content` names a function in `losses.CONTENT`."""
 
     content: str = "mean_square"
     content_weight: float = 1.0
     correlation: float = 0.0
     inner_correlation: float = 0.0
     adversarial: float = 0.0
-    rotation_mean: bool = False
 
     def __post_init__(self) -> None:
         _require(self.content in CONTENT, f"content {self.content!r}: not one of {', '.join(CONTENT)}")
@@ -203,34 +195,20 @@ class Recipe:
 def read_recipe(path: str | os.PathLike) -> Recipe:
     """Read a recipe: a TOML file, or the name of one in scripts/recipes.
 
-    `like = "NAME"` in it: all that it doesn't say is as in that one, which stands in scripts/recipes.
-
     Raises:
         InputError: no such file, not TOML, or a key or value that isn't known.
     """
     bundled = RECIPES / f"{path}.toml"
     path = bundled if bundled.is_file() else path
     try:
-        return from_plain(Recipe, _content(path), "recipe")
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: no such recipe") from None
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return from_plain(Recipe, content, "recipe")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such recipe") from None
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror})") from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: not a usable recipe ({error})") from None
-
-
-def _content(path: str | os.PathLike) -> dict[str, Any]:
-    content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    if (name := content.pop("like", None)) is None:
-        return content
-    base = tomllib.loads((RECIPES / f"{name}.toml").read_text(encoding="utf-8"))
-    if "like" in base:
-        raise ValueError(f"like {name!r}, which is itself like another: name that one")
-    for key, value in content.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        base[key] = {**base[key], **value} if both else value
-    return base
 
 
 def _require(good: bool, message: str) -> None:

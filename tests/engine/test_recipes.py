@@ -1,7 +1,5 @@
 """Recipes: the papers' and ours are read, and nothing that can't be used gets through."""
 
-from dataclasses import replace
-
 import pytest
 
 from cryomap.errors import InputError
@@ -28,18 +26,6 @@ def test_the_papers_recipes_are_the_papers():
 def test_epochs_of_pairs_set_the_length_of_the_schedule():
     o = read_recipe("superem").optimise
     assert o.for_cubes(800).steps == 100 * 800 / 16
-
-
-def test_a_recipe_may_be_like_another(tmp_path):
-    (tmp_path / "a.toml").write_text('like = "superem-real"\n[optimise]\nsteps = 7\n')
-    made, base = read_recipe(tmp_path / "a.toml"), read_recipe("superem-real")
-    assert made == replace(base, optimise=replace(base.optimise, steps=7))
-    (tmp_path / "b.toml").write_text('like = "nobody"\n')
-    with pytest.raises(InputError, match=r"nobody\.toml: no such recipe"):
-        read_recipe(tmp_path / "b.toml")
-    (tmp_path / "c.toml").write_text('like = "superem-one-pass"\n')
-    with pytest.raises(InputError, match=r"c\.toml: .*itself like another"):
-        read_recipe(tmp_path / "c.toml")
 
 
 WRONG = {

@@ -8,7 +8,6 @@ from training_runs import TINY, make, run, words
 
 import train as script
 from cryomap.density import DensityMap, write_map
-from cryomap.enhancement.over_rotations import over_rotations
 from cryomap.grid import Grid
 from cryomap.networks.checkpoint import load_weights, save_weights
 from cryomap.networks.cryosamu import CryoSAMU
@@ -198,46 +197,3 @@ def test_cryosamu_trains(made):
     begun = load_file(made / "on" / "cryosamu.safetensors")
     assert begun.keys() == weights.keys()
     assert max(float((begun[name] - network.state_dict()[name]).abs().max()) for name in begun) < 0.01
-
-
-class Lopsided(torch.nn.Module):
-    """What it makes of a cube depends on how the cube lies."""
-
-    def __init__(self):
-        super().__init__()
-        self.factor = torch.nn.Parameter(torch.linspace(0.5, 2, 8))
-
-    def forward(self, x):
-        return x * self.factor
-
-
-def test_one_pass_learns_what_the_teacher_makes_over_four_orientations():
-    fabric = loop.Fabric(accelerator="cpu", precision="32-true")
-    network, teacher = Lopsided(), Lopsided().requires_grad_(False)
-    observed = torch.rand(2, 1, 8, 8, 8)
-    expected = over_rotations(lambda tiles: (torch.from_numpy(tiles) * teacher.factor).numpy(), 4)
-    expected = torch.from_numpy(expected(observed[:, 0].numpy()))[:, None]
-    torch.testing.assert_close(loop._over_half_turns(fabric, teacher, observed), expected)
-
-    optimisation = loop.Optimisation(optimiser="adamw", learning_rate=0.05, batch=2)
-    network, optimiser = fabric.setup(network, loop.make_optimiser(network.parameters(), optimisation))
-    state = loop.State(network, optimiser, None, teacher=teacher)
-    unknown = [(observed, torch.zeros_like(observed), torch.zeros_like(observed))]
-
-    def difference():
-        return float((network(observed) - expected).square().mean().detach())
-
-    before = difference()
-    for _ in range(60):
-        loop.train_step(fabric, state, unknown, loop.Loss(), optimisation)
-    assert difference() < 0.05 * before
-    torch.testing.assert_close(teacher.factor, Lopsided().factor)
-
-
-def test_a_recipe_of_one_pass_wants_weights_to_begin_with(made, capsys):
-    (made / "one.toml").write_text(TINY.replace("[loss]", "[loss]\nrotation_mean = true"))
-    run(made, "start", 1)
-    line = [*words(made, "one", recipe="one.toml"), "--steps", "1"]
-    assert script.main(line) == 2
-    assert "--start-from" in capsys.readouterr().err
-    assert script.main([*line, "--start-from", str(made / "start" / "superem.safetensors")]) == 0

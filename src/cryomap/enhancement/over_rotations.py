@@ -9,7 +9,7 @@ import numpy as np
 Predict = Callable[[np.ndarray], np.ndarray]
 
 # Half turns about z, y and x: with none at all they form a group, and none needs interpolation.
-PLANES = ((-2, -1), (-3, -1), (-3, -2))
+PLANES = ((2, 3), (1, 3), (1, 2))
 
 
 def over_rotations(predict: Predict, count: int) -> Predict:
