@@ -33,7 +33,7 @@ def report(result: dict) -> str:
     """
     entries = result["entries"]
     parts = ["# Evaluation", "", f"{len(entries)} maps.", *_methods(result), "", NOTES.strip(), ""]
-    parts += ["## Means", "", *_means(entries), ""]
+    parts += ["## Means", "", *_means(entries), "", *_trained_on(entries)]
     if result.get("without"):
         rest = [e for e in entries if not {e["entry"], e.get("emdb_id")} & set(result["without"])]
         parts += [f"### Without {', '.join(result['without'])}: {len(rest)} maps", "", *_means(rest), ""]
@@ -86,6 +86,16 @@ def _means(entries: list[dict]) -> list[str]:
             rows.append([measure.title, *cells])
     rows.append(["seconds a map", *(_seconds(entries, variant) for variant in variants)])
     return _table(["mean", *variants], rows)
+
+
+def _trained_on(entries: list[dict]) -> list[str]:
+    """A warning for each variant whose weights had seen some of the maps: their figures promise too much."""
+    lines = []
+    for variant in variants_of(entries):
+        seen = [e["entry"] for e in entries if e["facts"].get(variant, {}).get("trained_on")]
+        if seen:
+            lines += [f"**{variant} was trained on {len(seen)} of these maps**: {', '.join(seen)}.", ""]
+    return lines
 
 
 def _gains(entries: list[dict], before: str) -> list[str]:

@@ -178,6 +178,7 @@ def as_enhanced(method: Method) -> Variant:
             "cpu_seconds": facts.network_cpu_seconds,
             "tiles": facts.tiles_run,
             "device": facts.device,
+            "trained_on": case.entry.emdb_id in method.trained_on,
         }
 
     return make

@@ -16,6 +16,7 @@ from cryomap.density import DensityMap, read_map, resample, write_map
 from cryomap.enhancement.methods import load_method
 from cryomap.enhancement.run import enhance
 from cryomap.grid import Grid
+from cryomap.networks.training_ids import write_training_ids
 from evaluation import variants
 from evaluation.measures import DEPOSITED
 from evaluation.options import chosen_entries, parse
@@ -123,6 +124,13 @@ def test_each_map_is_run_by_the_weights_that_held_it_out(folder, folds, tmp_path
         again = run(folder, tmp_path / f"again-{fold}", "--also", f"x={theirs}", "--only", entry["entry"])
         wanted = again["entries"][0]["scores"]["x"]["cc_mask_hr"]
         assert entry["scores"]["mine"]["cc_mask_hr"] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_maps_that_weights_were_trained_on_are_named(folder, folds, tmp_path):
+    weights = folds / "fold-1" / "superem.safetensors"
+    write_training_ids(["EMD-0002", "1ABC"], weights)
+    run(folder, tmp_path, "--also", f"seen={weights}")
+    assert "**seen was trained on 1 of these maps**: map2." in (tmp_path / "evaluation.md").read_text()
 
 
 def test_methods_are_told_the_resolution_that_the_list_gives(folder, tmp_path, monkeypatch):
