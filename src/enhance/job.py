@@ -231,9 +231,8 @@ class EnhanceJob(BackgroundTask):
             case Log():
                 text = self._label + with_signs(volumes.with_short_names(event.message, self._names))
                 self.session.logger.status(text, log=True, blank_after=0)
-                self.triggers.activate_trigger(
-                    "progress", text
-                )  # a small map is one tile: this is all there is
+                # Of a small map, which is one tile, this is all there is.
+                self.triggers.activate_trigger("progress", text)
 
     def _show_progress(self, event: TilesDone) -> None:
         number, left, names = event.map, event.seconds_left, self._names

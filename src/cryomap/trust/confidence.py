@@ -35,9 +35,8 @@ def confidence(result: DensityMap, coefficients: Sequence[float]) -> DensityMap:
     """
     scale, kept = _scale_and_detail(result)
     wanted, values = np.asarray(coefficients, np.float32), np.empty(result.grid.shape, np.float32)
-    for section, density in zip(
-        values, result.values, strict=True
-    ):  # the terms of all would take six maps' memory
+    # A section at a time: the terms of all would take six maps' memory.
+    for section, density in zip(values, result.values, strict=True):
         section[:] = probability(_terms(density, scale, kept), wanted)
     return DensityMap(values, result.grid, f"{result.name} confidence")
 
