@@ -169,7 +169,7 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
     state = make_state(fabric, recipe, arguments.start_from)
     if (checkpoint := out / "last.ckpt").exists():
         load_checkpoint(state, recipe, checkpoint, fabric.device)
-    o = feed.optimise
+    o = recipe.optimise.for_cubes(feed.epoch)
     end = min(o.steps, arguments.steps or o.steps)
     if end < o.steps and o.schedule == "cosine" and fabric.is_global_zero:
         left = rate_at(end, o) / o.learning_rate
@@ -179,7 +179,7 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
             file=sys.stderr,
         )
     batches, per_step = loader(
-        fabric, feed, state.step, max(0, end - state.step), arguments.seed, workers, arguments.per_device
+        fabric, feed.stream, o, range(state.step, end), arguments.seed, workers, arguments.per_device
     )
     facts = {**feed.facts, "seed": arguments.seed, **started_from(arguments.start_from)}
     if arguments.embeddings:

@@ -59,17 +59,17 @@ class Feed:
 
     Attributes:
         stream: of items, see `stream`; None of what is only validated on.
-        optimise: with the number of steps.
         validation: maps to validate on, in named groups.
         facts: for the card.
         trained_on: ids of the maps and structures, as far as they have some.
+        epoch: cubes of one; 0: they are drawn without end.
     """
 
     stream: Dataset | None
-    optimise: Optimisation
     validation: dict[str, list[Validated]]
     facts: dict[str, Any] = field(default_factory=dict)
     trained_on: frozenset[str] = frozenset()
+    epoch: int = 0
 
 
 def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str = "cpu") -> Feed:
@@ -85,9 +85,11 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
     Raises:
         InputError: something is missing, or can't be used.
     """
-    shares, o = shares_of(recipe, given), recipe.optimise
-    measured = [e for e in read_list(given.real_maps) if e.model_file] if given.real_maps else []
+    shares = shares_of(recipe, given)
     whole_maps = "real" in shares and recipe.real is not None
+    if given.folds and not whole_maps:
+        raise InputError("--folds: only recipes of whole real maps hold some out; take one with [real]")
+    measured = [e for e in read_list(given.real_maps) if e.model_file] if given.real_maps else []
     entries, apart = _entries(given, out) if whole_maps else ([], [])
     unseen = frozenset(name for e in (*measured, *apart) for name in (e.name, e.emdb_id) if name)
     feeds: dict[str, Feed] = {}
@@ -96,8 +98,6 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
         feeds["real"] = _of_real_maps(recipe, given, entries, apart, seed)
     elif "real" in shares:
         feeds["real"] = _of_prepared_cubes(recipe, given, unseen, seed)
-        if o.epochs and len(shares) == 1:
-            o = o.for_cubes(feeds["real"].facts["cubes"])
     if given.structures:
         feeds["simulated"] = _of_structures(recipe, given, unseen, seed, device, "simulated" in shares)
     streams = {name: feed.stream for name, feed in feeds.items() if feed.stream is not None}
@@ -109,10 +109,10 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
     validation["real"] = of_experiments([as_experiment(e, recipe.data) for e in measured])
     return Feed(
         next(iter(streams.values())) if len(streams) == 1 else Mixed(streams, shares, seed),
-        o,
         {name: maps for name, maps in validation.items() if maps},
         facts,
         ids - {""},
+        sum(feed.epoch for feed in feeds.values()) if len(streams) == 1 else 0,
     )
 
 
@@ -124,11 +124,10 @@ def _of_real_maps(
     if not used:
         raise InputError(f"{given.pairs}: no map of a resolution that the recipe takes")
     embeddings = _embeddings(given, [e.name for e in used])
-    pairs, o = real_pairs(used, recipe.data), recipe.optimise
+    pairs, per_item = real_pairs(used, recipe.data), recipe.optimise.cubes_per_box
     held_out = [real_pair(e, recipe.data) for e in apart if _is_within(e, recipe)]
     return Feed(
-        RealCubes(pairs, recipe.data, recipe.real, recipe.cube, o.cubes_per_box, seed, embeddings),
-        o,
+        RealCubes(pairs, recipe.data, recipe.real, recipe.cube, per_item, seed, embeddings),
         {"held out": [Validated(p.observed, p.target, p.known) for p in held_out]},
         {"maps": {p.name: round(p.weight, 1) for p in pairs}},
         frozenset(e.emdb_id for e in used),
@@ -142,15 +141,15 @@ def _of_prepared_cubes(recipe: Recipe, given: Inputs, unseen: Collection[str], s
             f"{given.pairs}: the recipe takes prepared cubes; make them with scripts/prepare_pairs.py "
             f"{recipe.method} --list {given.pairs}, and give that folder"
         )
-    cubes, o = PairCubes(given.pairs, "train", unseen), recipe.optimise
+    cubes, per_item = PairCubes(given.pairs, "train", unseen), recipe.optimise.cubes_per_box
     embeddings, learned = _embeddings(given, cubes.entries), set(cubes.entries)
     own = PairCubes.of_split(given.pairs, "validation")
     return Feed(
-        PreparedCubes(cubes, o.cubes_per_box, seed, recipe.augment_pairs, embeddings),
-        o,
+        PreparedCubes(cubes, per_item, seed, recipe.augment_pairs, embeddings),
         {"pairs": [] if own is None else of_pairs(own, VALIDATION_CUBES)},
         {"cubes": len(cubes)},
         frozenset(e.emdb_id for e in read_list(given.pairs / INDEX) if e.name in learned),
+        len(cubes),
     )
 
 
@@ -160,7 +159,7 @@ def _of_structures(
     """Simulated experiments on structures that aren't related to maps `unseen`; some are validated on."""
     training, kept_back = split(unpack(given.structures))
     training = [s for s in training if not is_related(s, unseen)]
-    stream, facts, o = None, {}, recipe.optimise
+    stream, facts, per_box = None, {}, recipe.optimise.cubes_per_box
     if trained_on:
         if given.embeddings:  # nucleic acids have none
             training = [s for s in training if (given.embeddings / f"{s.pdb_id}.npy").is_file()]
@@ -168,12 +167,12 @@ def _of_structures(
             raise InputError(f"{given.structures}: nothing in it to train on")
         embeddings = _embeddings(given, [s.pdb_id for s in training])
         stream = SimulatedCubes(
-            training, recipe.data, recipe.cube, o.cubes_per_box, seed, device=device, embeddings=embeddings
+            training, recipe.data, recipe.cube, per_box, seed, device=device, embeddings=embeddings
         )
         facts["structures"] = len(training)
     made = fixed_experiments(kept_back or training, recipe.data, VALIDATION_MAPS)
     ids = frozenset(s.pdb_id for s in training) if trained_on else frozenset()
-    return Feed(stream, o, {"simulated": of_experiments(made)}, facts, ids)
+    return Feed(stream, {"simulated": of_experiments(made)}, facts, ids)
 
 
 def shares_of(recipe: Recipe, given: Inputs) -> dict[str, float]:
@@ -216,14 +215,21 @@ def _embeddings(given: Inputs, names: Sequence[str]) -> Embeddings | None:
 
 
 def loader(
-    fabric: Fabric, feed: Feed, start: int, steps: int, seed: int, workers: int, per_device: int = 0
+    fabric: Fabric,
+    stream: Dataset,
+    o: Optimisation,
+    steps: range,
+    seed: int,
+    workers: int,
+    per_device: int = 0,
 ) -> tuple[DataLoader, int]:
-    """Batches of the steps `start` to `start + steps`, the same ones however often the run was interrupted.
+    """Batches of some steps, the same ones however often the run was interrupted.
 
     Args:
         fabric: of the run.
-        feed: what to train on.
-        start, steps: which.
+        stream: of items.
+        o: of the run.
+        steps: which.
         seed: of the loader's own.
         workers: processes that make the cubes.
         per_device: cubes that a device takes at a time; 0: as the recipe has it.
@@ -234,16 +240,15 @@ def loader(
     Raises:
         InputError: more processes than there are boxes in a step.
     """
-    o = feed.optimise
     if o.boxes < fabric.world_size:
         raise InputError(
             f"a step's {o.batch} cubes from {o.boxes} boxes can't be shared by {fabric.world_size} processes: start "
             f"{o.boxes} or fewer, or raise the recipe's batch"
         )
     at_once = max(1, (per_device or o.per_device or o.batch) // o.cubes_per_box)
-    order = Batches(start, steps, o.boxes, at_once, fabric.global_rank, fabric.world_size)
+    order = Batches(steps, o.boxes, at_once, fabric.global_rank, fabric.world_size)
     made = DataLoader(
-        feed.stream,
+        stream,
         batch_sampler=order,
         num_workers=workers,
         worker_init_fn=leave_stopping_to_the_trainer,

@@ -85,7 +85,9 @@ class Optimisation:
         return self.batch // self.cubes_per_box
 
     def for_cubes(self, cubes: int) -> Optimisation:
-        """With the steps that make the epochs of so many prepared cubes."""
+        """With the steps that make the epochs of so many prepared cubes; as it is where either is 0."""
+        if not self.epochs * cubes:
+            return self
         return replace(self, steps=max(1, round(self.epochs * cubes / self.batch)))
 
 

@@ -113,15 +113,13 @@ class Batches(Sampler):
     """Item numbers, in lists of as many as a device takes at a time; each process has its own part of every step.
 
     Attributes:
-        start: first step, so that a resumed run goes on where it stopped.
-        steps: how many steps.
+        steps: which, so that a resumed run goes on where it stopped.
         items: of a step, over all processes; at least one for each.
         at_once: items of a list, at most.
         rank, world: this process, and how many there are.
     """
 
-    start: int
-    steps: int
+    steps: range
     items: int
     at_once: int
     rank: int = 0
@@ -139,12 +137,12 @@ class Batches(Sampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         """Lists of item numbers."""
-        for step in range(self.start, self.start + self.steps):
+        for step in self.steps:
             for first in range(0, len(self.own), self.at_once):
                 yield [step * self.items + i for i in self.own[first : first + self.at_once]]
 
     def __len__(self) -> int:
-        return self.steps * self.per_step
+        return len(self.steps) * self.per_step
 
 
 def join(items: list[Item]) -> Item:

@@ -52,13 +52,21 @@ def test_epochs_make_the_length_of_the_schedule(pairs, tmp_path):
     recipe = read_recipe(tmp_path / "pairs.toml")
     feed = make_feed(recipe, Inputs(pairs=pairs), tmp_path, 0)
     cubes = len(PairCubes(pairs, "train"))
-    assert feed.optimise.steps == round(3 * cubes / 4) != recipe.optimise.steps
+    assert recipe.optimise.for_cubes(feed.epoch).steps == round(3 * cubes / 4) != recipe.optimise.steps
     seen = [feed.stream[i][0] for i in range(cubes // 2)]
     assert seen[0].shape == (2, 1, 25, 25, 25)
 
 
+def test_prepared_cubes_have_no_folds(pairs, tmp_path, capsys):
+    line = f"superem --recipe {tmp_path / 'pairs.toml'} --pairs {pairs} --out {tmp_path / 'run'} --folds 2"
+    assert script.main([*line.split(), "--steps", "1", "--accelerator", "cpu"]) == 2
+    assert "--folds" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
 def test_a_table_is_no_folder_of_cubes(pairs, tmp_path, capsys):
-    line = f"superem --recipe {tmp_path / 'pairs.toml'} --pairs {tmp_path / 'list.tsv'} --out {tmp_path / 'run'}"
+    line = (
+        f"superem --recipe {tmp_path / 'pairs.toml'} --pairs {tmp_path / 'list.tsv'} --out {tmp_path / 'run'}"
+    )
     assert script.main([*line.split(), "--steps", "1", "--accelerator", "cpu"]) == 2
     assert "make them with scripts/prepare_pairs.py" in capsys.readouterr().err
 
