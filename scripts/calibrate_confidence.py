@@ -2,7 +2,8 @@
 
 How dense the result is becomes the probability that an atom lies within 1.5 A. It is fitted to real maps with models
 that the weights have never seen, each specimen counting the same, and measured on the specimen that was left out.
-Writes confidence.md and reliability.png; with --record the coefficients and figures go into the card.
+Writes confidence.md, which names the maps that they have seen after all, and reliability.png; with --record the
+coefficients and figures go into the card.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cryomap.networks.card import BUNDLED, METHODS, read_card
 from cryomap.networks.checkpoint import update_card
 from cryomap.replacing import replacing
 from evaluation.calibration import fit, left_out, places, reliability_chart, report
+from evaluation.tables import trained_on
 from pairs.entries import read_list
 
 
@@ -63,6 +65,8 @@ def calibrate(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     reliability_chart(found, said, arguments.out / "reliability.png")
     text, figures = report(found, said)
+    seen = [entry.name for entry in entries if entry.emdb_id in method.trained_on]
+    text = "\n".join([*trained_on(method.card.method, seen), text])
     with replacing(arguments.out / "confidence.md") as temporary:
         Path(temporary).write_text(text)
     print(text)

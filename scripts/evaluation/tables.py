@@ -89,13 +89,17 @@ def _means(entries: list[dict]) -> list[str]:
 
 
 def _trained_on(entries: list[dict]) -> list[str]:
-    """A warning for each variant whose weights had seen some of the maps: their figures promise too much."""
     lines = []
     for variant in variants_of(entries):
-        seen = [e["entry"] for e in entries if e["facts"].get(variant, {}).get("trained_on")]
-        if seen:
-            lines += [f"**{variant} was trained on {len(seen)} of these maps**: {', '.join(seen)}.", ""]
+        lines += trained_on(
+            variant, [e["entry"] for e in entries if e["facts"].get(variant, {}).get("trained_on")]
+        )
     return lines
+
+
+def trained_on(weights: str, maps: list[str]) -> list[str]:
+    """A warning where weights had seen some of the maps: their figures promise too much."""
+    return [f"**{weights} was trained on {len(maps)} of these maps**: {', '.join(maps)}.", ""] if maps else []
 
 
 def _gains(entries: list[dict], before: str) -> list[str]:

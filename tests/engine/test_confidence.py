@@ -8,6 +8,7 @@ import pytest
 from scipy import ndimage
 from trust_maps import RESOLUTION, chain, experiment, result
 
+import calibrate_confidence
 from cryomap.cli import main as cli
 from cryomap.density import DensityMap, read_map, write_map
 from cryomap.enhancement.methods import load_method
@@ -17,6 +18,7 @@ from cryomap.grid import Grid
 from cryomap.job import Options
 from cryomap.networks.card import read_card
 from cryomap.networks.checkpoint import update_card
+from cryomap.networks.training_ids import write_training_ids
 from cryomap.trust.confidence import TERMS, confidence, probability, terms
 from cryomap.trust.judgement import judge
 from cryomap.typed_json import from_plain, to_plain
@@ -158,8 +160,9 @@ def test_calibration_error_and_area_of_known_cases(tmp_path):
     assert area_under_curve(np.array([1, 1, 0, 0], bool), np.array([3.0, 1.0, 2.0, 0.0])) == 0.75
 
 
-def test_places_of_a_map_with_a_model(tmp_path, sharpener_weights):
-    """The sharpener keeps the order of densities, so both densities rank places alike, and well."""
+@pytest.fixture
+def pair(tmp_path):
+    """A map and its model: in.mrc, in.pdb."""
     atoms = chain(np.random.default_rng(3))
     write_map(experiment(np.random.default_rng(7), atoms), tmp_path / "in.mrc")
     lines = [
@@ -167,7 +170,28 @@ def test_places_of_a_map_with_a_model(tmp_path, sharpener_weights):
         for i, (x, y, z) in enumerate(atoms, 1)
     ]
     (tmp_path / "in.pdb").write_text("\n".join([*lines, "END", ""]))
-    entry = Entry("one", "", "", RESOLUTION, "test", str(tmp_path / "in.mrc"), str(tmp_path / "in.pdb"))
+    return tmp_path
+
+
+def test_maps_that_the_weights_have_seen_are_named(pair, sharpener_weights, tmp_path):
+    """Of two specimens, one of which was trained on."""
+    weights = tmp_path / "w" / sharpener_weights.name
+    weights.parent.mkdir()
+    for path in (sharpener_weights, sharpener_weights.with_suffix(".json")):
+        (weights.parent / path.name).write_bytes(path.read_bytes())
+    write_training_ids(["EMD-0002"], weights)
+    (pair / "again.mrc").write_bytes((pair / "in.mrc").read_bytes())
+    rows = [f"EMD-000{n}\t{name}.mrc\tin.pdb\t{RESOLUTION}" for n, name in ((1, "in"), (2, "again"))]
+    table = pair / "maps.tsv"
+    table.write_text("\n".join(["emdb_id\tmap_file\tmodel_file\tresolution_A", *rows, ""]))
+    words = ["superem", "--weights", weights, "--maps", table, "--out", tmp_path / "out"]
+    assert calibrate_confidence.main(list(map(str, words))) == 0
+    assert "was trained on 1 of these maps**: again." in (tmp_path / "out" / "confidence.md").read_text()
+
+
+def test_places_of_a_map_with_a_model(pair, sharpener_weights):
+    """The sharpener keeps the order of densities, so both densities rank places alike, and well."""
+    entry = Entry("one", "", "", RESOLUTION, "test", str(pair / "in.mrc"), str(pair / "in.pdb"))
     found = places(entry, load_method(None, sharpener_weights, "cpu"))
     assert found.near.any() and not found.near.all() and found.terms.shape == (len(found.near), TERMS)
     areas = {name: area_under_curve(found.near, score) for name, score in found.others.items()}
