@@ -163,12 +163,15 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
         arguments.real_maps,
         arguments.folds,
         arguments.fold,
+        arguments.start_from,
     )
     feed = make_feed(recipe, given, arguments.out, arguments.seed, "cpu" if workers else str(fabric.device))
     out = make_folder(arguments.out / f"fold-{arguments.fold}" if arguments.folds else arguments.out)
     state = make_state(fabric, recipe, arguments.start_from)
+    trained_on = feed.trained_on
     if (checkpoint := out / "last.ckpt").exists():
         load_checkpoint(state, recipe, checkpoint, fabric.device)
+        trained_on |= training_ids(out / f"{recipe.method}.safetensors")  # by other files than now, it may be
     o = recipe.optimise.for_cubes(feed.epoch)
     end = min(o.steps, arguments.steps or o.steps)
     if end < o.steps and o.schedule == "cosine" and fabric.is_global_zero:
@@ -186,9 +189,6 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> State:
         facts["embeddings"] = source(arguments.embeddings)
     if arguments.folds:
         facts |= {"folds": arguments.folds, "fold": arguments.fold}
-    trained_on = feed.trained_on | (
-        training_ids(arguments.start_from) if arguments.start_from else frozenset()
-    )
     keeping = Keeping(out, 60 * arguments.validate_every, arguments.keep_every, arguments.keep)
     monitor = Monitor(fabric, recipe, state, keeping, feed.validation, facts, o.steps, trained_on)
     with stop_request() as stop:

@@ -12,6 +12,7 @@ from torch import Generator
 from torch.utils.data import DataLoader, Dataset
 
 from cryomap.errors import InputError
+from cryomap.networks.training_ids import training_ids
 from pairs.datasets import PairCubes
 from pairs.embeddings import Embeddings
 from pairs.entries import Entry, read_list
@@ -43,6 +44,7 @@ class Inputs:
         embeddings: folder of embed_structures.py.
         real_maps: table of real maps to validate on, never to train on.
         folds, fold: of the table's specimens, so many parts, and which one is held out.
+        start_from: weights that the run begins with.
     """
 
     structures: Path | None = None
@@ -51,6 +53,7 @@ class Inputs:
     real_maps: Path | None = None
     folds: int = 0
     fold: int = 0
+    start_from: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Feed:
         stream: of items, see `stream`; None of what is only validated on.
         validation: maps to validate on, in named groups.
         facts: for the card.
-        trained_on: ids of the maps and structures, as far as they have some.
+        trained_on: ids of the maps and structures, as far as they have some; also of the weights begun with.
         epoch: cubes of one; 0: they are drawn without end.
     """
 
@@ -91,6 +94,12 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
         raise InputError("--folds: only recipes of whole real maps hold some out; take one with [real]")
     measured = [e for e in read_list(given.real_maps) if e.model_file] if given.real_maps else []
     entries, apart = _entries(given, out) if whole_maps else ([], [])
+    ids = training_ids(given.start_from) if given.start_from else frozenset()
+    if known := sorted({e.emdb_id for e in apart} & ids):
+        raise InputError(
+            f"{given.start_from}: trained on {', '.join(known)}, which this run holds out; start from weights that "
+            "have not seen it"
+        )
     unseen = frozenset(name for e in (*measured, *apart) for name in (e.name, e.emdb_id) if name)
     feeds: dict[str, Feed] = {}
     if whole_maps:
@@ -101,7 +110,7 @@ def make_feed(recipe: Recipe, given: Inputs, out: Path, seed: int, device: str =
     if given.structures:
         feeds["simulated"] = _of_structures(recipe, given, unseen, seed, device, "simulated" in shares)
     streams = {name: feed.stream for name, feed in feeds.items() if feed.stream is not None}
-    validation, facts, ids = {}, {"data": dict(shares)}, frozenset[str]()
+    validation, facts = {}, {"data": dict(shares)}
     for feed in feeds.values():
         validation |= feed.validation
         facts |= feed.facts

@@ -13,6 +13,7 @@ from training_runs import make, words
 import train as script
 from cryomap.errors import InputError
 from cryomap.networks.checkpoint import load_weights
+from cryomap.networks.training_ids import training_ids
 from pairs.entries import Entry, read_list
 from simulation import surroundings
 from simulation.box import Box
@@ -254,6 +255,30 @@ def test_a_run_mixes_feeds_and_holds_out_a_fold(tmp_path):
     assert card.training["data"] == {"real": 0.5, "simulated": 0.5} and card.training["fold"] == 1
     assert "held out" in card.results["validation"]
     assert script.main([*line, "--folds", "4", "--fold", "1"]) == 2  # the folder is of other folds
+
+
+def test_weights_that_have_seen_what_is_held_out_are_no_start(tmp_path, capsys):
+    """They are for the other fold; and a run that goes on with other maps still tells those of before."""
+    made = make(tmp_path)
+    lines = write_table(tmp_path).read_text().splitlines()
+    table = tmp_path / "ids.tsv"
+    ids = ["emdb_id", *(f"EMD-{1000 + n}" for n in range(len(lines) - 1))]
+    table.write_text("".join(f"{line}\t{one}\n" for line, one in zip(lines, ids, strict=True)))
+    (made / "real.toml").write_text(REAL)
+    line = [*words(made, "run", recipe="real.toml"), "--pairs", str(table), "--steps", "1", "--folds", "2"]
+    assert script.main(line) == 0
+    weights = made / "run" / "fold-0" / "superem.safetensors"
+    seen = {one for one in training_ids(weights) if one.startswith("EMD-")}
+    assert seen and seen < set(ids)
+    line += ["--start-from", str(weights)]
+    assert script.main([*line, "--fold", "1"]) == 2
+    assert (
+        f"{weights}: trained on {', '.join(sorted(seen))}, which this run holds out"
+        in capsys.readouterr().err
+    )
+    table.write_text(table.read_text().replace("EMD-1", "EMD-2"))
+    assert script.main(line) == 0
+    assert training_ids(weights) > seen | {one.replace("EMD-1", "EMD-2") for one in seen}
 
 
 def test_nothing_is_validated_where_no_map_held_out_is_of_a_resolution_that_counts(tmp_path):
