@@ -208,7 +208,7 @@ def _entries(given: Inputs, out: Path) -> tuple[list[Entry], list[Entry]]:
         write_folds(out, fold_of)
         apart = set(fold_of[given.fold])
         return [e for e in entries if e.name not in apart], [e for e in entries if e.name in apart]
-    if all(e.split_given for e in entries):
+    if any(e.split_given for e in entries):
         return tuple([e for e in entries if e.split == name] for name in ("train", "validation"))
     return entries, []
 

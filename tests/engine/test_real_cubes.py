@@ -14,7 +14,7 @@ import train as script
 from cryomap.errors import InputError
 from cryomap.networks.checkpoint import load_weights
 from cryomap.networks.training_ids import training_ids
-from pairs.entries import Entry, read_list
+from pairs.entries import Entry, read_list, split_of
 from simulation import surroundings
 from simulation.box import Box
 from simulation.degrade import shell_means
@@ -279,6 +279,20 @@ def test_weights_that_have_seen_what_is_held_out_are_no_start(tmp_path, capsys):
     table.write_text(table.read_text().replace("EMD-1", "EMD-2"))
     assert script.main(line) == 0
     assert training_ids(weights) > seen | {one.replace("EMD-1", "EMD-2") for one in seen}
+
+
+def test_splits_of_a_table_count_also_where_one_line_has_none(tmp_path):
+    make(tmp_path)
+    head, *lines = write_table(tmp_path).read_text().splitlines()
+    given = zip(lines, ("train", "validation", "test", ""), strict=True)
+    table = tmp_path / "splits.tsv"
+    table.write_text(f"{head}\tsplit\n" + "".join(f"{line}\t{split}\n" for line, split in given))
+    (tmp_path / "real.toml").write_text(REAL)
+    feed = make_feed(
+        read_recipe(tmp_path / "real.toml"), Inputs(tmp_path / "made.npz", table), tmp_path / "a", 0
+    )
+    drawn = {"map3"} if split_of("map3") == "train" else set()
+    assert set(feed.facts["maps"]) == {"map0"} | drawn and len(feed.validation["held out"]) >= 1
 
 
 def test_nothing_is_validated_where_no_map_held_out_is_of_a_resolution_that_counts(tmp_path):
