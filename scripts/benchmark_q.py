@@ -24,8 +24,10 @@ from cryomap.density import DensityMap
 from cryomap.enhancement.methods import Method, load_method
 from cryomap.enhancement.run import enhance
 from cryomap.enhancement.trusted import enhance_trusted
+from cryomap.errors import InputError
 from cryomap.job import Options
 from cryomap.metrics.qscore import q_scores
+from cryomap.replacing import replacing
 from simulation.randomness import uniform
 from simulation.structures import is_held_out
 from trust_benchmark.complexes import simulate
@@ -33,8 +35,8 @@ from trust_benchmark.complexes import simulate
 SMALL = ("nucleic", "ligand", "ion", "lipid", "glycan")
 
 
-def main() -> None:
-    """Run the benchmark."""
+def main(words: list[str] | None = None) -> int:
+    """Run the benchmark; 2 where the input can't be used."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("structures", type=Path, help="folder of .pdb or .cif files, plain or .gz")
     parser.add_argument("output", type=Path, help="the .json to write")
@@ -43,17 +45,40 @@ def main() -> None:
     parser.add_argument("--resolutions", type=float, nargs=2, help="A; default: those of the model card")
     parser.add_argument("--atoms", type=int, default=12000, help="leave out larger complexes")
     parser.add_argument("--keep-lost", action="store_true", help="as enhance does with it")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
+    try:
+        rows = measured(options)
+        table = summary(rows)
+        with replacing(options.output, make_folders=True) as temporary:
+            Path(temporary).write_text(json.dumps({"classes": table, "residues": rows}, indent=1))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for kind, line in table.items():
+        print(f"{kind:10s}{line}")
+    return 0
+
+
+def measured(options: argparse.Namespace) -> list[dict]:
+    """Mean Q of the residues of all complexes that the weights have never seen.
+
+    Raises:
+        InputError: weights or a structure that can't be read, or no such complex.
+    """
     method = load_method(options.method, options.weights)
     rows = []
+    if not options.structures.is_dir():
+        raise InputError(f"{options.structures}: no such folder")
     for path in sorted(options.structures.iterdir()):
         name = path.name.split(".")[0].upper()
         if name not in method.trained_on if method.trained_on else is_held_out(name):
             rows += one_complex(path, method, options)
-    table = summary(rows)
-    options.output.write_text(json.dumps({"classes": table, "residues": rows}, indent=1))
-    for kind, line in table.items():
-        print(f"{kind:10s}{line}")
+    if not rows:
+        raise InputError(
+            f"{options.structures}: no complex of at most {options.atoms} atoms, not of protein alone, that the "
+            "weights have never seen"
+        )
+    return rows
 
 
 def one_complex(path: Path, method: Method, options: argparse.Namespace) -> list[dict]:
@@ -105,4 +130,4 @@ def summary(rows: list[dict]) -> dict[str, dict]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ import torch
 from made_models import model_at
 from scipy import ndimage
 
+import benchmark_q
 from cryomap.atoms import Residue
 from cryomap.density import DensityMap
 from cryomap.enhancement.sharpen import sharpened
@@ -152,3 +153,14 @@ def test_what_is_found_missed_and_made_up_is_counted():
     assert figures["recall_clear_or_named"] == pytest.approx(2 / 3)
     kept[COUNT] = 0.8
     assert tally((), [row]).rows_kept == 1 and not tally(()).clear
+
+
+def test_the_benchmark_of_q_says_what_it_can_not_use(tmp_path, capsys):
+    for folder, told in (
+        (tmp_path / "none", "no such folder"),
+        (tmp_path, "no complex of at most 12000 atoms"),
+    ):
+        words = [folder, tmp_path / "q.json", "--method", "superem"]
+        assert benchmark_q.main(list(map(str, words))) == 2
+        assert capsys.readouterr().err.startswith(f"{folder}: {told}")
+    assert not (tmp_path / "q.json").exists()
