@@ -3,7 +3,7 @@
 Of one run, or of runs that began with the same weights: superem 0.5.0 began its last run with the mean of two
 (Izmailov et al. 2018, "Averaging weights leads to wider optima"). OUT.toml records the parts, shares and SHA-256 of
 each; `average_weights.py OUT.safetensors --by OUT.toml` makes the same weights again, or says which part is missing
-or another. Keep copies of the parts and their cards for it.
+or another. Keep the parts and their cards for it, where they lie from OUT.toml.
 
 A cryosamu's cross-attention that no embedding ever taught is left out; of a single file, that is all that changes:
 average_weights.py OUT.safetensors 1:IN.safetensors --half
@@ -12,6 +12,7 @@ average_weights.py OUT.safetensors 1:IN.safetensors --half
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ class Part:
 
     Attributes:
         share: of it; shares are scaled to a sum of 1.
-        file: its name, beside the record or as given.
+        file: its path, from the record's folder or as given.
         sha256: that it must have; "": any.
     """
 
@@ -111,7 +112,8 @@ def write_record(path: Path, parts: Sequence[Part], half: bool) -> None:
     lines = [f"half = {str(half).lower()}"]
     for part in parts:
         lines += ["", "[[part]]", f"share = {part.share!r}"]
-        lines += [f"file = {json.dumps(part.file)}", f"sha256 = {json.dumps(part.sha256)}"]
+        file = os.path.relpath(part.file, path.parent)
+        lines += [f"file = {json.dumps(file)}", f"sha256 = {json.dumps(part.sha256)}"]
     with replacing(path) as temporary:
         Path(temporary).write_text("\n".join([*lines, ""]), encoding="utf-8")
 
@@ -124,7 +126,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("parts", nargs="*", metavar="SHARE:FILE")
     parser.add_argument("--half", action="store_true", help="store float16")
-    parser.add_argument("--by", type=Path, help="a record: make the same again, from the files beside it")
+    parser.add_argument("--by", type=Path, help="a record: make the same again, from the files it names")
     arguments = parser.parse_args(words)
     try:
         if bool(arguments.by) == bool(arguments.parts):

@@ -56,6 +56,22 @@ def test_a_record_makes_the_same_again_or_says_what_is_another(tmp_path, capsys)
         assert "mean.toml: not a record" in capsys.readouterr().err
 
 
+def test_a_record_names_the_parts_from_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("runs", "means"):
+        (tmp_path / folder).mkdir()
+    for name, value in (("1", 1.0), ("2", 2.0)):
+        saved(tmp_path / "runs" / f"{name}.safetensors", value, 10)
+    assert main(["means/mean.safetensors", "1:runs/1.safetensors", f"3:{tmp_path}/runs/2.safetensors"]) == 0
+    assert str(tmp_path) not in (tmp_path / "means" / "mean.toml").read_text()
+    monkeypatch.chdir(tmp_path / "runs")
+    assert main(["again.safetensors", "--by", "../means/mean.toml"]) == 0
+    first, again = (
+        load_file(tmp_path / name) for name in ("means/mean.safetensors", "runs/again.safetensors")
+    )
+    assert all(torch.equal(again[key], first[key]) for key in first)
+
+
 def test_unlike_networks_and_shares_of_nothing_are_refused(tmp_path, capsys):
     one = saved(tmp_path / "1.safetensors", 1.0, 10)
     other = saved(tmp_path / "2.safetensors", 1.0, 10, {**SMALL, "blocks": 2})
