@@ -24,7 +24,7 @@ from pairs.checksums import read_checksums
 from pairs.download import receipt
 from pairs.entries import LISTS, SPLITS, Entry, read_list, scan_folder
 from pairs.files import write_index
-from pairs.identity import redundant, relatives
+from pairs.identity import mmseqs, redundant, relatives
 from pairs.recipes import PAIR_RECIPES, PairRecipe, with_changes
 
 AT_ONCE = 4  # downloads
@@ -83,6 +83,8 @@ def prepare(
     Raises:
         InputError: MMseqs2 is needed and absent; the output can't be written, or the disk hasn't the room.
     """
+    if recipe.max_identity < 100 and len(entries) > 1:
+        mmseqs()
     done = {e.name: record for e in entries if (record := examine.remembered(e, recipe, out))}
     _require_room([e for e in entries if e.name not in done], origin)
     with _workers(jobs) as pool:

@@ -25,7 +25,7 @@ from cryomap.density import read_map
 from cryomap.errors import InputError
 from cryomap.replacing import replacing
 from pairs.entries import Entry, read_list
-from pairs.identity import redundant, relatives, sequences
+from pairs.identity import mmseqs, redundant, relatives, sequences
 from pairs.recipes import PAIR_RECIPES, PairRecipe, map_model_correlation, objection
 
 TRAINING = 86 / 122
@@ -112,7 +112,9 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     recipe = PAIR_RECIPES["superem"]
     try:
-        candidates = [examined(entry, recipe) for entry in read_list(arguments.candidates)]
+        entries = read_list(arguments.candidates)
+        mmseqs()
+        candidates = [examined(entry, recipe) for entry in entries]
         within = sum(c.reason in ("", UNLIKE) for c in candidates)
         correlated = sum(not c.reason for c in candidates)
         candidates = with_splits(without_relatives(candidates, recipe))

@@ -47,6 +47,21 @@ def sequences_of_file(path: str | os.PathLike) -> dict[str, str]:
         return {}
 
 
+def mmseqs() -> str:
+    """Where MMseqs2 is; to be asked before long work that ends with it.
+
+    Raises:
+        InputError: `mmseqs` is not on the PATH.
+    """
+    program = shutil.which("mmseqs")
+    if program is None:
+        raise InputError(
+            "sequence identity needs MMseqs2, and no `mmseqs` is on the PATH: install it (conda, Homebrew and "
+            "Debian have it), or pass --max-identity 100 to prepare_pairs.py to keep related proteins"
+        )
+    return program
+
+
 def relatives(entries: dict[str, dict[str, str]], threads: int = 1) -> list[Relative]:
     """The pairs of entries any of whose chains MMseqs2 aligns (E-value up to 1e-3, its highest sensitivity).
 
@@ -57,12 +72,7 @@ def relatives(entries: dict[str, dict[str, str]], threads: int = 1) -> list[Rela
     Raises:
         InputError: `mmseqs` is not on the PATH, or it fails.
     """
-    program = shutil.which("mmseqs")
-    if program is None:
-        raise InputError(
-            "sequence identity needs MMseqs2, and no `mmseqs` is on the PATH: install it (conda, Homebrew and "
-            "Debian have it), or pass --max-identity 100 to keep related proteins"
-        )
+    program = mmseqs()
     # Equal chains of an entry count once; names are numbers, since MMseqs2 cuts them at spaces and bars.
     chains = [(entry, text) for entry, found in entries.items() for text in sorted(set(found.values()))]
     if not chains:

@@ -37,6 +37,7 @@ def test_without_mmseqs2_the_message_says_what_to_do(monkeypatch, pair_folder, t
         ["superem", "--out", str(tmp_path / "p"), "--list", str(pair_folder / "list.tsv")]
     )
     assert code == 2 and "--max-identity 100" in capsys.readouterr().err
+    assert not (tmp_path / "p" / "records").exists()  # said before the work
 
 
 @pytest.mark.skipif(shutil.which("mmseqs") is None, reason="MMseqs2 (mmseqs) is not on the PATH")

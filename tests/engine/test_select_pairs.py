@@ -27,6 +27,7 @@ def candidates(tmp_path, monkeypatch):
         return [Relative("map3", "map4", 90.0), Relative("map4", "map5", 24.0)]
 
     monkeypatch.setattr(select_pairs, "relatives", relatives)
+    monkeypatch.setattr(select_pairs, "mmseqs", lambda: "mmseqs")
     return tmp_path, asked
 
 
