@@ -3,7 +3,8 @@
     python scripts/benchmark_training.py superem-real --structures structures.npz --pairs maps.tsv
 
 A step's arithmetic is counted by PyTorch's own counter (forward and backward) and given as a share of what the device
-does in a large product of matrices in the same number format.
+does in a large product of matrices in the same number format. On a CPU seconds are those of one core's time, so that
+what else runs on the machine doesn't count.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ EDGE = 2048  # of the matrices
 
 
 def seconds(work: Callable[[], object], least: float, device: torch.device) -> float:
-    """Seconds that one call takes, the mean of as many as take `least` seconds, after one for warming up."""
+    """Seconds (of a CPU: of a core) of one call, the mean of as many as take `least`, after one for warming up."""
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
 
     def wait() -> None:
         if device.type == "cuda":
@@ -40,12 +42,12 @@ def seconds(work: Callable[[], object], least: float, device: torch.device) -> f
 
     work()
     wait()
-    begun, count = time.perf_counter(), 0
-    while time.perf_counter() - begun < least:
+    begun, count = clock(), 0
+    while clock() - begun < least:
         work()
         wait()
         count += 1
-    return (time.perf_counter() - begun) / count
+    return (clock() - begun) / count
 
 
 def feed_speeds(recipe: Recipe, given: Inputs, least: float, device: torch.device) -> dict[str, float]:
@@ -103,17 +105,20 @@ def main(words: list[str] | None = None) -> int:
     try:
         device = choose_device(arguments.accelerator)
         recipe = read_recipe(arguments.recipe)
-        print(describe(device))
+        told, second = [describe(device), str(choose_precision(device)).removeprefix("torch.")], "second"
+        if device.type == "cpu":
+            told, second = [*told, torch.backends.cpu.get_cpu_capability()], "core second"
+        print(", ".join(told))
         given = Inputs(arguments.structures, arguments.pairs)
         for name, speed in feed_speeds(recipe, given, arguments.seconds, device).items():
-            print(f"{name} cubes of {recipe.cube}^3: {speed:.2f} a second")
+            print(f"{name} cubes of {recipe.cube}^3: {speed:.2f} a {second}")
         f = step_figures(recipe, arguments.cubes, arguments.seconds, device)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
     print(
-        f"training, {arguments.cubes} at a time: {f['cubes']:.2f} cubes a second, {f['tflops']:.3f} TFLOP/s, "
-        f"{100 * f['share']:.0f} % of the {f['most']:.3f} TFLOP/s of a product of matrices"
+        f"training, {arguments.cubes} at a time: {f['cubes']:.2f} cubes and {f['tflops']:.3f} TFLOP a {second}, "
+        f"{100 * f['share']:.0f} % of the {f['most']:.3f} of a product of matrices"
     )
     return 0
 
