@@ -33,7 +33,7 @@ from evaluation.cubes import cube_chart, write_cubes
 from evaluation.figures import score_chart, section_chart
 from evaluation.joined import joined
 from evaluation.measures import DEPOSITED
-from evaluation.options import chosen_entries, parse
+from evaluation.options import chosen_entries, chosen_metrics, parse
 from evaluation.residues import better_residues, structure_shares
 from evaluation.tables import report
 from evaluation.trace import c_alpha_peaks
@@ -79,12 +79,12 @@ def evaluate(entry: Entry, variants: dict[str, Variant], metrics: list[str], sou
             missing[name] = result
         else:
             maps[name] = result
-    wanted = [m for m in metrics if m != "trace"]
+    wanted = [m for m in metrics if m != "trace"] or ["cc"]
     assessed = assess(list(maps.values()), model, resolution=found.resolution, metrics=wanted)
     told = assessed.to_dict()
-    keep = ("residues", "chains", "curves", "map")
+    bulky = ("residues", "chains", "curves", "map")
     scores = {
-        name: {key: value for key, value in row.items() if key not in keep}
+        name: {key: value for key, value in row.items() if key not in bulky}
         for name, row in zip(maps, told["maps"], strict=True)
     }
     by_variant = dict(zip(maps, assessed.maps, strict=True))
@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
             score_chart(result["entries"], options.out / "scores.png")
             print(options.out / "evaluation.md")
             return 0
-        entries = chosen_entries(options)
+        entries, metrics = chosen_entries(options), chosen_metrics(options)
         variants, heads = chosen_variants(options)
         sources = Sources(
             options.downloads or Path(),
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         for number, entry in enumerate(entries, 1):
             begun = time.monotonic()
             try:
-                found = evaluate(entry, variants, options.metrics.split(","), sources)
+                found = evaluate(entry, variants, metrics, sources)
             except InputError as error:
                 failed.append(f"{entry.name}: {error}")
                 print(f"left out: {failed[-1]}", file=sys.stderr)

@@ -20,14 +20,18 @@ def joined(folders: Sequence[Path]) -> dict:
         folders: `--out` of each.
 
     Raises:
-        InputError: no evaluation in one, a variant of a map twice, or a deposited map that was measured otherwise.
+        InputError: no evaluation in one, a variant of a map twice, two variants of one name, or a deposited map that
+            was measured otherwise.
     """
     result: dict = {"entries": [], "methods": {}, "failed": [], "without": []}
     by_name: dict[str, dict] = {}
     for folder in folders:
         found = _read(folder)
         result["failed"] += found.get("failed", [])
-        result["methods"] |= found["methods"]
+        for name, facts in found["methods"].items():
+            if result["methods"].setdefault(name, facts) != facts:
+                raise InputError(f"{folder}: {name} is {facts} there and {result['methods'][name]} before")
+        result["without"] = sorted({*result["without"], *found.get("without", [])})
         for entry in found["entries"]:
             first = by_name.setdefault(entry["entry"], entry)
             if first is not entry:

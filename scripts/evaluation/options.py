@@ -6,11 +6,13 @@ import argparse
 from pathlib import Path
 
 from cryomap.errors import InputError
+from cryomap.metrics.assess import METRICS
 from pairs.entries import LISTS, Entry, read_list, scan_folder
 
 from .variants import BASELINES
 
 PUBLISHED = ("superem", "superem-half-maps", "cryosamu", "cryoten")  # tests of the papers, in `LISTS`
+ALL_METRICS = (*METRICS, "trace")
 
 
 def parse(arguments: list[str] | None, description: str) -> argparse.Namespace:
@@ -69,7 +71,7 @@ def parse(arguments: list[str] | None, description: str) -> argparse.Namespace:
     parser.add_argument("--resolutions", type=_range, default=(0.0, 99.0), help="LOW-HIGH in A, e.g. 2.9-6")
     parser.add_argument(
         "--metrics",
-        default="cc,fsc,qscore,classes,cubes,trace",
+        default=",".join(ALL_METRICS),
         help="of %(default)s (the default: all of them)",
     )
     parser.add_argument("--baselines", default=",".join(BASELINES), help="of %(default)s, or none")
@@ -99,6 +101,18 @@ def _splits(text: str) -> set[str]:
 def _range(text: str) -> tuple[float, float]:
     low, _, high = text.partition("-")
     return float(low), float(high)
+
+
+def chosen_metrics(options: argparse.Namespace) -> list[str]:
+    """What is measured of each map.
+
+    Raises:
+        InputError: an unknown metric, or none.
+    """
+    wanted = [word.strip() for word in options.metrics.split(",") if word.strip()]
+    if not wanted or set(wanted) - set(ALL_METRICS):
+        raise InputError(f"--metrics {options.metrics}: must be of {', '.join(ALL_METRICS)}")
+    return wanted
 
 
 def chosen_entries(options: argparse.Namespace) -> list[Entry]:

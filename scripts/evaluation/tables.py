@@ -79,8 +79,9 @@ def _means(entries: list[dict]) -> list[str]:
         for variant in variants:
             summary = summarise(entries, measure, variant)
             text = measure.text(summary.mean if summary and _says(measure, variant) else None)
-            if summary and summary.maps < len(entries):
-                text += f" (deposited {measure.text(summary.deposited)}; {summary.maps} maps)"
+            if summary and summary.maps < len(entries) and _says(measure, variant):
+                before = f"deposited {measure.text(summary.deposited)}; " if _says(measure, DEPOSITED) else ""
+                text += f" ({before}{summary.maps} maps)"
             cells.append(text)
         if any(cell != "–" for cell in cells):
             rows.append([measure.title, *cells])
@@ -141,13 +142,16 @@ def _counts(entries: list[dict]) -> list[str]:
     for measure in MEASURES:
         if measure.key.startswith(SHARES):
             continue
-        cells = []
-        for variant in variants:
-            summary = summarise(entries, measure, variant)
-            loss = measure.text(max(0.0, -summary.worst)) if summary else ""
-            cells.append(f"{summary.better} of {summary.maps}, {loss}" if summary else "–")
-        rows.append([measure.title, *cells])
+        found = [summarise(entries, measure, variant) for variant in variants]
+        if any(found):
+            rows.append([measure.title, *(_count(measure, summary) for summary in found)])
     return _table(["", *variants], rows)
+
+
+def _count(measure: Measure, summary: Summary | None) -> str:
+    if summary is None:
+        return "–"
+    return f"{summary.better} of {summary.maps}, {measure.text(max(0.0, -summary.worst))}"
 
 
 def _by_structure(entries: list[dict]) -> list[str]:
@@ -222,7 +226,7 @@ def _per_map(entries: list[dict], measure: Measure) -> list[str]:
         [
             e["entry"],
             f"{e['resolution']:g}",
-            *(measure.text(measure.of(e["scores"].get(v, {}))) for v in variants),
+            *(measure.text(measure.of(e["scores"].get(v, {})) if _says(measure, v) else None) for v in variants),
         ]
         for e in entries
     ]

@@ -139,6 +139,17 @@ def test_means_are_over_the_maps_a_variant_has():
     assert "| CC_box_hr | 1 of 2, 0.100 |" in text and "- c, other: not done within 60 s" in text
 
 
+def test_a_share_of_what_became_better_has_no_value_before():
+    """Nor is there a line of figures that nothing has."""
+    entries = [
+        entry("a", deposited={"cubes": {"improved": 0.0}}, other={"cubes": {"improved": 0.75}}),
+        entry("b", deposited={"cubes": {"improved": 0.0}}),
+    ]
+    text = report({"entries": entries, "methods": {}})
+    assert "| share of 25 A cubes improved | – | 0.750 (1 maps) |" in text
+    assert "| a | 4 | – | 0.750 |" in text and "C alphas found as peaks" not in text
+
+
 def test_residues_that_became_better_are_counted_by_what_they_are_in():
     """Straight P-SEA geometry: 12 residues of an ideal helix, 8 of an extended strand, 3 waters."""
     turn = np.radians(100) * np.arange(12)
@@ -282,7 +293,7 @@ def test_a_bad_map_is_left_out_and_said_so(folder, tmp_path, capsys):
         (["--resolutions", "6-8"], "no map with a model is asked for"),
         (["--baselines", "magic"], "--baselines magic"),
         (["--weights", "none.safetensors"], "none.safetensors"),
-        (["--metrics", "beauty"], "beauty"),
+        (["--metrics", "cc,beauty"], "--metrics cc,beauty: must be of cc,"),
         (["--also", "magic"], "'magic': give NAME=PATH"),
         (["--also", "magic=nowhere"], "nowhere: no such file or folder"),
         (["--folds", "superem=."], "folds.json"),

@@ -287,6 +287,11 @@ def test_runs_are_joined_into_one_report(folder, tmp_path, capsys):
     ):
         assert evaluate.main(["--join", *map(str, wrong), "--out", str(tmp_path / "x")]) == 2
         assert message in capsys.readouterr().err
+    other = json.loads((parts[1] / "evaluation.json").read_text())
+    other["methods"]["superem"]["version"] = "2"
+    (parts[1] / "evaluation.json").write_text(json.dumps(other))
+    assert evaluate.main(["--join", *map(str, parts[:2]), "--out", str(tmp_path / "x")]) == 2
+    assert "b: superem is " in capsys.readouterr().err
     other = json.loads((parts[2] / "evaluation.json").read_text())
     other["entries"][0]["scores"][DEPOSITED]["cc_mask"] += 0.01
     (parts[2] / "evaluation.json").write_text(json.dumps(other))
