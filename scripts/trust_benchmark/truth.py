@@ -109,8 +109,9 @@ def change(
     signal = signal_of(complex_, np.ones(len(complex_.model), bool))
     if complex_.mask is not None:
         signal = signal * complex_.mask
-    back = spectrum.regression(spectrum.transform(signal), spectrum.transform(first))
-    changed = spectrum.values(spectrum.transform(first - np.float32(scale) * second) * back)
+    shells = spectrum.shells(spectrum.transform(signal), spectrum.transform(first))
+    back = shells.filter(shells.regression)
+    changed = spectrum.values(spectrum.transform(first - np.float32(scale) * second), back)
     raw = Change(taken, changed)
     usual = float(np.median(kept_shares(complex_, raw, ordinary))) if ordinary else 1.0
     return Change(taken, changed, usual)

@@ -29,16 +29,16 @@ def drawn(atoms):
     """What a network gives that draws nothing finer than FINEST."""
     spectrum = Spectrum(GRID, 12.0)
     sharp = spectrum.transform(density(atoms, 0.5, GRID))
-    values = spectrum.values(sharp / np.sqrt(1 + (FINEST * spectrum.frequency) ** 12)).clip(0)
+    values = spectrum.values(sharp, lambda s: 1 / np.sqrt(1 + (FINEST * s) ** 12)).clip(0)
     return DensityMap((values / values.max()).astype(np.float32), GRID, "result")
 
 
 def agreement(density_map, atoms, finer_than):
     spectrum = Spectrum(GRID, 12.0)
-    frequency, correlation = spectrum.correlation(
+    shells = spectrum.shells(
         spectrum.transform(density(atoms, 0.5, GRID)), spectrum.transform(density_map.values)
     )
-    return correlation[(frequency > 1 / finer_than) & (frequency < 1 / 1.8)].mean()
+    return shells.correlation[(shells.frequency > 1 / finer_than) & (shells.frequency < 1 / 1.8)].mean()
 
 
 @pytest.mark.parametrize("resolution", [1.8, None])
@@ -47,9 +47,9 @@ def test_a_fine_map_gives_its_detail(rng, atoms, resolution):
     finer = with_finer_detail(result, before, FINEST, resolution)
     assert agreement(finer, atoms, 2.4) > 0.95
     spectrum = Spectrum(GRID, 12.0)
-    fine = (spectrum.frequency > 1 / 2.4) & (spectrum.frequency < 1 / 1.8)
-    power = [np.abs(spectrum.transform(m.values)[fine]).mean() for m in (result, finer)]
-    assert power[1] > 1.5 * power[0]
+    shells = spectrum.shells(*(spectrum.transform(m.values) for m in (result, finer)))
+    fine = (shells.frequency > 1 / 2.4) & (shells.frequency < 1 / 1.8)
+    assert shells.second[fine].sum() > 1.5**2 * shells.first[fine].sum()
     assert finer.values.min() >= 0 and finer.values.max() <= 1 and finer.grid == GRID
 
 

@@ -47,20 +47,22 @@ def with_finer_detail(
     own = own - np.median(own)
     spectrum = Spectrum(result.grid, margin=4 * finest)
     drawn, given = spectrum.transform(result.values), spectrum.transform(own)
-    if resolution is None:
-        frequency, correlation = spectrum.correlation(drawn, given)
-        if np.interp(1 / finest, frequency, correlation) < AGREES:
-            return result
-    s = spectrum.frequency
-    shared = (s > 1 / (SCALED[0] * finest)) & (s < 1 / (SCALED[1] * finest))
-    product = (drawn[shared].real * given[shared].real + drawn[shared].imag * given[shared].imag).sum()
-    gain = float(product / (np.abs(given[shared]) ** 2).sum())
-    power = (CROSSING * finest * s) ** (2 * ORDER)
-    high = np.sqrt(power / (1 + power))
-    fading = 1 / np.sqrt(1 + ((resolution or 0) * s) ** (2 * ORDER))
-    added = spectrum.values((gain * fading * given - drawn) * high)
-    values = np.maximum(result.values + _where_density_is(result, density, own, finest) * added, 0)
-    return replace(result, values=(values / max(1.0, float(values.max()))).astype(np.float32))
+    shells = spectrum.shells(drawn, given)
+    if resolution is None and np.interp(1 / finest, shells.frequency, shells.correlation) < AGREES:
+        return result
+    shared = (shells.frequency > 1 / (SCALED[0] * finest)) & (shells.frequency < 1 / (SCALED[1] * finest))
+    gain = np.float32(shells.cross[shared].sum() / shells.second[shared].sum())
+    for (mine, s), theirs in zip(spectrum.sections(drawn), given, strict=True):
+        power = (CROSSING * finest * s) ** (2 * ORDER)
+        fading = gain / np.sqrt(1 + ((resolution or 0) * s) ** (2 * ORDER))
+        mine[:] = (fading * theirs - mine) * np.sqrt(power / (1 + power))
+    del given
+    values = spectrum.values(drawn)
+    values *= _where_density_is(result, density, own, finest)
+    values += result.values
+    np.maximum(values, 0, out=values)
+    values /= np.float32(max(1.0, float(values.max())))
+    return replace(result, values=values)
 
 
 def _where_density_is(result: DensityMap, density: DensityMap, own: np.ndarray, finest: float) -> np.ndarray:
@@ -68,4 +70,6 @@ def _where_density_is(result: DensityMap, density: DensityMap, own: np.ndarray, 
     noise = noise_ceiling(density.values, density.grid.voxel_volume) - float(np.median(density.values))
     strong = float(np.percentile(result.values[result.values > 0], 99))
     shown = (result.values > SHOWN * strong) | (own > noise)
-    return (window_mean(shown.astype(np.float32), result.grid, 1.5 * finest) / 0.1).clip(0, 1)
+    weight = window_mean(shown.astype(np.float32), result.grid, 1.5 * finest)
+    weight /= 0.1
+    return np.clip(weight, 0, 1, out=weight)

@@ -11,12 +11,15 @@ from scipy import ndimage
 from ..density import DensityMap, resample
 from ..errors import InputError
 from ..grid import Grid
+from ..metrics.correlation import nth_largest
 from .noise import Solvent, noise_level
-from .spectrum import Spectrum
+from .spectrum import Spectrum, low_pass
 
 WINDOW = 2.0  # full width at half maximum of the local correlation's window, in resolutions
 SCALE_WINDOW = 5.0  # the same of the local scale's, at least LEAST_WINDOW
 LEAST_WINDOW = 16.0  # A
+TRUNCATE = 3.0  # standard deviations, where a window ends
+SLAB = 64  # sections
 RIDGE = 0.1  # of the mean power where the input is dense
 SHARED = 1e-6  # of the input's amplitude, less of which the result shares not at all
 LEAST_SCALE = 0.5
@@ -85,23 +88,28 @@ def compare(
     values = np.where(solvent.inside, before.values - np.float32(solvent.background), np.float32(0))
     spectrum = Spectrum(before.grid, margin=4 * (resolution or 6.0))
     near = surroundings(result, resolution or 6.0)
-    wanted, given = spectrum.transform(values), spectrum.transform(result.values)
+    # Of a large map each array counts: none is kept longer than it is needed.
     shared = spectrum.transform(values * near)
-    frequency, coherence = spectrum.correlation(shared, given)
+    near = near > 0
+    given = spectrum.transform(result.values)
+    shells = spectrum.shells(shared, given)
+    del shared
     if resolution is None:
-        resolution = parting_resolution(frequency, coherence, before.grid)
-    low_pass = spectrum.low_pass(resolution)
-    weight = low_pass * np.interp(spectrum.frequency, frequency, coherence.clip(0)).astype(np.float32)
-    observed = spectrum.values(wanted * weight)
-    explained = spectrum.values(given * spectrum.regression(shared, given) * weight)
+        resolution = parting_resolution(shells.frequency, shells.correlation, before.grid)
+    low_passed = spectrum.values(spectrum.transform(values), low_pass(resolution))
+    counts = [_count_above(low_passed, values, cut - solvent.background, before.name) for cut in levels]
+    amplitude = max(low_passed.max(), -low_passed.min())
+    del low_passed
+    weights = low_pass(resolution), shells.filter(shells.correlation.clip(0))
+    explained = spectrum.values(given, shells.filter(shells.regression), *weights)
+    del given
+    observed = spectrum.values(spectrum.transform(values), *weights)
+    del values
     observed[~solvent.inside] = 0
-    low_passed = spectrum.values(wanted * low_pass)
-    if np.abs(observed).max() < SHARED * np.abs(low_passed).max():
+    if max(observed.max(), -observed.min()) < SHARED * amplitude:
         raise InputError(f"{after.name}: has nothing in common with {before.name} at any resolution")
-    own, level = (
-        _weighted_level(observed, low_passed, values, cut - solvent.background, before.name) for cut in levels
-    )
-    noise = noise_level(observed, solvent.inside & (near > 0) & (observed < own))
+    own, level = (nth_largest(observed, count - 1) for count in counts)
+    noise = noise_level(observed, solvent.inside & near & (observed < own))
     always = _dense(observed, own, noise)
     explained *= local_scale(observed, explained, always, before.grid, resolution)
     dense = _dense(observed, level, noise)
@@ -122,17 +130,15 @@ def compare(
     )
 
 
-def _weighted_level(
-    observed: np.ndarray, low_passed: np.ndarray, values: np.ndarray, cut: float, name: str
-) -> float:
-    """The contour of the weighted map that encloses what `cut` does of the map at its resolution.
+def _count_above(low_passed: np.ndarray, values: np.ndarray, cut: float, name: str) -> int:
+    """So many voxels of the map at its resolution `cut` encloses: the weighted map's contour is to do as well.
 
-    Where noise beyond the resolution alone reached the contour, the volume is the whole input's.
+    Where noise beyond the resolution alone reached the contour, they are the whole input's.
     """
     count = np.count_nonzero(low_passed > cut) or np.count_nonzero(values > cut)
     if count == 0:
         raise InputError(f"{name}: no density above contour level {cut:g}; give a lower one")
-    return float(np.partition(observed, -count, axis=None)[-count])
+    return int(count)
 
 
 def _dense(observed: np.ndarray, level: float, noise: float) -> np.ndarray:
@@ -166,7 +172,11 @@ def expected_spread(
     if a < least:
         a = least
         g = np.median((spread - a) / np.maximum(powers, 1e-30))
-    return np.sqrt(a + max(g, 0.0) * explained.clip(0) ** 2).astype(np.float32)
+    sigma = np.maximum(explained, 0)
+    sigma *= sigma
+    sigma *= np.float32(max(g, 0.0))
+    sigma += np.float32(a)
+    return np.sqrt(sigma, out=sigma)
 
 
 def surroundings(result: DensityMap, resolution: float) -> np.ndarray:
@@ -183,7 +193,7 @@ def bring_to_grid(density: DensityMap, grid: Grid) -> DensityMap:
     limit = 2 * max(grid.step)
     if limit > 2.1 * min(density.grid.step):
         spectrum = Spectrum(density.grid, margin=4 * limit)
-        smooth = spectrum.values(spectrum.transform(density.values) * spectrum.low_pass(limit))
+        smooth = spectrum.values(spectrum.transform(density.values), low_pass(limit))
         density = replace(density, values=smooth)
     return resample(density, grid, order=3)
 
@@ -208,9 +218,12 @@ def local_scale(
     """
     width = max(SCALE_WINDOW * resolution, LEAST_WINDOW)
     ridge = np.float32(RIDGE * np.mean(explained[dense] ** 2, dtype=np.float64))
-    cross = window_mean(observed * explained, grid, width)
-    scale = (cross + ridge) / (window_mean(explained * explained, grid, width) + ridge)
-    return np.maximum(scale, LEAST_SCALE)
+    scale = window_mean(observed * explained, grid, width)
+    scale += ridge
+    power = window_mean(explained * explained, grid, width)
+    power += ridge
+    scale /= power
+    return np.maximum(scale, LEAST_SCALE, out=scale)
 
 
 def local_correlation(comparison: Comparison) -> np.ndarray:
@@ -220,17 +233,25 @@ def local_correlation(comparison: Comparison) -> np.ndarray:
     with it would be chance: a quarter of the noise's variance is added to the result's (and a hundredth to the
     input's, which has its noise already), so that empty solvent gives about 0.
     """
-    c, width = comparison, WINDOW * comparison.resolution
-    weight = window_mean(c.inside.astype(np.float32), c.grid, width).clip(1e-3)
+    c = comparison
+    found, reach = np.empty_like(c.observed), _reach(WINDOW * c.resolution, c.grid)
+    for start in range(0, len(found), SLAB):
+        first, stop = max(0, start - reach), min(len(found), start + SLAB)
+        found[start:stop] = _correlation_in(c, slice(first, stop + reach))[start - first : stop - first]
+    return found
+
+
+def _correlation_in(c: Comparison, part: slice) -> np.ndarray:
+    """Of some sections; it takes several arrays of their size."""
+    width, inside = WINDOW * c.resolution, c.inside[part]
+    weight = window_mean(inside.astype(np.float32), c.grid, width).clip(1e-3)
 
     def mean(values: np.ndarray) -> np.ndarray:
         return window_mean(values, c.grid, width) / weight
 
     noise = np.float32(max(c.noise, 1e-3 * c.level, 1e-30)) ** 2
-    correlation = windowed_correlation(
-        c.observed, c.explained, mean, (float(0.01 * noise), float(0.25 * noise))
-    )
-    return np.where(c.inside, correlation, 0)
+    floors = float(0.01 * noise), float(0.25 * noise)
+    return np.where(inside, windowed_correlation(c.observed[part], c.explained[part], mean, floors), 0)
 
 
 def windowed_correlation(
@@ -247,12 +268,22 @@ def windowed_correlation(
         floors: added to the two variances, so that where a map is all but constant there is no correlation.
     """
     a, b = mean(first), mean(second)
-    covariance = mean(first * second) - a * b
-    variances = (mean(first**2) - a * a).clip(0) + floors[0], (mean(second**2) - b * b).clip(0) + floors[1]
-    return (covariance / np.sqrt(variances[0] * variances[1])).clip(-1, 1).astype(np.float32)
+    covariance = mean(first * second)
+    covariance -= a * b
+    spread = np.ones_like(covariance)
+    for values, centre, floor in ((first, a, floors[0]), (second, b, floors[1])):
+        variance = mean(values**2)
+        variance -= centre * centre
+        spread *= variance.clip(0) + floor
+    return (covariance / np.sqrt(spread)).clip(-1, 1).astype(np.float32)
 
 
 def window_mean(values: np.ndarray, grid: Grid, width: float) -> np.ndarray:
     """Mean in a Gaussian window of full width `width` A at half maximum; zeros beyond the box."""
     sigmas = width / 2.3548 / np.array(grid.step)[::-1]
-    return ndimage.gaussian_filter(values, sigmas, mode="constant", truncate=3.0)
+    return ndimage.gaussian_filter(values, sigmas, mode="constant", truncate=TRUNCATE)
+
+
+def _reach(width: float, grid: Grid) -> int:
+    """So many sections beyond one its window reaches."""
+    return int(np.ceil(TRUNCATE * width / 2.3548 / grid.step[2])) + 1

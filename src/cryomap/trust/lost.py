@@ -120,7 +120,7 @@ def lost_regions(
             return SITE_SIGMA, HIDDEN_VOLUME * cube, LEAST_SHARE
         return cut, LEAST_VOLUME * cube, LEAST_SHARE
 
-    return _regions(c.observed - c.explained, c.observed, c.dense, c.sigma, c, least)
+    return _regions(c.observed, c.explained, c.dense, c.sigma, c, least)
 
 
 def invented_regions(comparison: Comparison) -> tuple[Region, ...]:
@@ -133,34 +133,40 @@ def invented_regions(comparison: Comparison) -> tuple[Region, ...]:
     steps = max(1, round(c.resolution / 2 / min(c.grid.step)))
     spill = ndimage.binary_dilation(c.inside, iterations=steps) & ~c.inside
     wanted = ~spill & (c.explained > max(c.level, 3 * c.noise)) & ~c.dense
-    sigma = np.full_like(c.sigma, c.sigma.min())
+    sigma = np.broadcast_to(c.sigma.min(), c.sigma.shape)
     least = (threshold(c), LEAST_VOLUME * c.resolution**3, INVENTED_SHARE)
-    return _regions(c.explained - c.observed, c.explained, wanted, sigma, c, lambda _: least)
+    return _regions(c.explained, c.observed, wanted, sigma, c, lambda _: least)
 
 
 def _regions(
-    difference: np.ndarray,
     whole: np.ndarray,
+    left: np.ndarray,
     allowed: np.ndarray,
     sigma: np.ndarray,
     c: Comparison,
     least: Callable[[Region], Least],
 ) -> tuple[Region, ...]:
-    """Connected regions, see `lost_regions`; the most striking first."""
-    ratio = difference / sigma
-    free = allowed & (ratio > EXTENT_SIGMA)
+    """Connected regions of `whole` of which too little is `left`, see `lost_regions`; the most striking first."""
+    density = whole[allowed]
+    difference = density - left[allowed]
+    ratio = difference / sigma[allowed]
+    free = np.zeros(allowed.shape, bool)
+    free[allowed] = ratio > EXTENT_SIGMA
     regions = []
     for share in VOXEL_SHARES:
-        labels, count = ndimage.label(free & (difference > share * whole), np.ones((3, 3, 3)))
+        wanted = free.copy()
+        wanted[allowed] &= difference > share * density
+        labels, count = ndimage.label(wanted, np.ones((3, 3, 3)))
         if count == 0:
             break
-        inside = labels > 0
-        peaks = np.zeros(count, ratio.dtype)  # all are above EXTENT_SIGMA; ndimage.maximum would sort the whole map
-        np.maximum.at(peaks, labels[inside] - 1, ratio[inside])
+        owner = labels[allowed]
+        peaks = np.zeros(count + 1, ratio.dtype)  # all are above EXTENT_SIGMA; ndimage.maximum would sort the whole map
+        np.maximum.at(peaks, owner[owner > 0], ratio[owner > 0])
         boxes = ndimage.find_objects(labels)
-        for index in np.flatnonzero(peaks >= SITE_SIGMA):  # nothing less counts anywhere
-            voxels = np.argwhere(labels[boxes[index]] == index + 1) + [s.start for s in boxes[index]]
-            region = _region(voxels.astype(np.int32), difference, whole, float(peaks[index]), c)
+        for label in np.flatnonzero(peaks >= SITE_SIGMA):  # nothing less counts anywhere
+            box = boxes[label - 1]
+            voxels = np.argwhere(labels[box] == label) + [s.start for s in box]
+            region = _region(voxels.astype(np.int32), whole, left, float(peaks[label]), c)
             sigmas, volume, share_gone = least(region)
             if region.peak_sigma >= sigmas and region.volume >= volume and region.share >= share_gone:
                 regions.append(region)
@@ -168,11 +174,9 @@ def _regions(
     return tuple(sorted(regions, key=lambda r: -r.peak_sigma * r.volume))
 
 
-def _region(
-    voxels: np.ndarray, difference: np.ndarray, whole: np.ndarray, peak: float, c: Comparison
-) -> Region:
+def _region(voxels: np.ndarray, whole: np.ndarray, left: np.ndarray, peak: float, c: Comparison) -> Region:
     at = tuple(voxels.T)
-    weights = difference[at].astype(np.float64)
+    weights = (whole[at] - left[at]).astype(np.float64)
     center = c.grid.to_xyz(np.average(voxels[:, ::-1], axis=0, weights=weights))
     return Region(
         center=three_floats(center),

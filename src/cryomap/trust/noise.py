@@ -53,11 +53,11 @@ def noise_level(values: np.ndarray, shell: np.ndarray) -> float:
         values: (z, y, x), less the background.
         shell: bool (z, y, x), voxels about the molecule: near it, since masks damp the noise farther away.
     """
-    found = values[shell].astype(np.float64)
+    found = values[shell]
     below = found[found < 0]
     if len(below) <= BELOW_SHARE * len(found):
         return CUT_OFF * float(np.quantile(np.abs(found), 0.25)) / 0.3186 if len(found) else 0.0
-    return float(np.sqrt(np.mean(below**2)))
+    return float(np.sqrt(np.mean(below**2, dtype=np.float64)))
 
 
 def significance(volume: float, width: float, expected: float = 0.1) -> float:

@@ -78,8 +78,8 @@ def sharpen_like(before: DensityMap, after: DensityMap, weight: np.ndarray, reso
     values = np.where(solvent.inside, before.values - np.float32(solvent.background), np.float32(0))
     spectrum = Spectrum(before.grid, margin=4 * resolution)
     near = surroundings(result, resolution)
-    given, wanted = spectrum.transform(values * near), spectrum.transform(result.values)
-    sharpened = spectrum.values(spectrum.transform(values) * spectrum.regression(wanted, given))
+    shells = spectrum.shells(spectrum.transform(result.values), spectrum.transform(values * near))
+    sharpened = spectrum.values(spectrum.transform(values), shells.filter(shells.regression))
     sharpened[~solvent.inside] = 0
     known = near * (1 - weight)
     power = window_mean(known * sharpened**2, before.grid, SCALE_WINDOW)

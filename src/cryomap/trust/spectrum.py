@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import fft, ndimage
 
 from ..grid import Grid
 
 EDGE = 0.1  # width of a low pass's Gaussian edge, as a share of the limit
+SECTIONS = 16  # transformed at a time: of a large map every whole array counts
+
+Filter = Callable[[np.ndarray], np.ndarray]
+"""From 1/d (1/A) to factors, of the same shape."""
+
+
+@dataclass(frozen=True)
+class Shells:
+    """Two maps' coefficients compared, shell by shell of reciprocal space, smoothed over three.
+
+    Attributes:
+        frequency: 1/d (1/A) of each shell's middle (n,).
+        cross: sum of Re(first second*) (n,).
+        first, second: sums of their squares (n,).
+    """
+
+    frequency: np.ndarray
+    cross: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    @property
+    def correlation(self) -> np.ndarray:
+        """The Fourier shell correlation (n,)."""
+        power = np.sqrt((self.first * self.second).clip(0))
+        return np.divide(self.cross, power, out=np.zeros_like(power), where=power > 0)
+
+    @property
+    def regression(self) -> np.ndarray:
+        """The radial filter f >= 0 (n,) that minimises |first - f second|^2."""
+        least = 1e-12 * self.second.max(initial=1e-30)
+        return np.maximum(self.cross, 0) / np.maximum(self.second, least)
+
+    def filter(self, curve: np.ndarray) -> Filter:
+        """A curve over the shells (n,), with straight lines between them."""
+        return lambda frequency: np.interp(frequency, self.frequency, curve).astype(np.float32)
 
 
 class Spectrum:
@@ -23,59 +63,66 @@ class Spectrum:
         wanted = np.array(grid.shape) + np.ceil(margin / lengths).astype(int)
         self.grid = grid
         self.shape = tuple(fft.next_fast_len(int(n), real=True) for n in wanted)
-        self.frequency = _frequency(grid, self.shape)
         self.width = 1 / float(max(lengths * self.shape))
-        self._shell = (self.frequency / self.width).astype(np.int32).ravel()
 
     def transform(self, values: np.ndarray) -> np.ndarray:
         """complex64 `rfftn` of values (z, y, x) on the grid."""
-        return fft.rfftn(values.astype(np.float32, copy=False), self.shape, workers=-1)
+        z, y, _ = self.grid.shape
+        whole = np.zeros((*self.shape[:2], self.shape[2] // 2 + 1), np.complex64)
+        for start in range(0, z, SECTIONS):
+            some = values[start : start + SECTIONS].astype(np.float32, copy=False)
+            whole[start : start + len(some), :y] = fft.rfft(some, self.shape[2], workers=-1)
+        whole[:z] = fft.fft(whole[:z], axis=1, overwrite_x=True, workers=-1)
+        return fft.fft(whole, axis=0, overwrite_x=True, workers=-1)
 
-    def values(self, coefficients: np.ndarray) -> np.ndarray:
-        """float32 (z, y, x) on the grid from coefficients of `transform`."""
-        whole = fft.irfftn(coefficients, self.shape, workers=-1)
-        return whole[tuple(slice(n) for n in self.grid.shape)].astype(np.float32, copy=False)
+    def values(self, coefficients: np.ndarray, *filters: Filter) -> np.ndarray:
+        """float32 (z, y, x) on the grid from filtered coefficients of `transform`, which are used up."""
+        z, y, x = self.grid.shape
+        for part, frequency in self.sections(coefficients) if filters else ():
+            for one in filters:
+                part *= one(frequency)
+        whole = fft.ifft(coefficients, axis=0, overwrite_x=True, workers=-1)[:z]
+        whole = fft.ifft(whole, axis=1, overwrite_x=True, workers=-1)[:, :y]
+        found = np.empty(self.grid.shape, np.float32)
+        for start in range(0, z, SECTIONS):
+            some = fft.irfft(whole[start : start + SECTIONS], self.shape[2], workers=-1)
+            found[start : start + SECTIONS] = some[..., :x]
+        return found
 
-    def regression(self, wanted: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """The radial filter f >= 0 that minimises |wanted - f given|^2, on every coefficient.
+    def shells(self, first: np.ndarray, second: np.ndarray) -> Shells:
+        """Compare coefficients in shells one reciprocal voxel wide."""
+        farthest = max(
+            np.linalg.norm(np.array(corner) @ np.linalg.inv(self.grid.axes))
+            for corner in itertools.product((-0.5, 0.5), repeat=3)
+        )
+        count = int(farthest / self.width) + 2
+        sums = np.zeros((3, count))
+        for z, (a, frequency) in enumerate(self.sections(first)):
+            shell, b = (frequency / self.width).astype(np.int32).ravel(), second[z]
+            for total, (one, two) in zip(sums, ((a, b), (a, a), (b, b)), strict=True):
+                product = (one.real * two.real + one.imag * two.imag).ravel()
+                total += np.bincount(shell, product, count)
+        smooth = ndimage.uniform_filter1d(sums, 3, axis=1, mode="nearest")
+        return Shells((np.arange(count) + 0.5) * self.width, *smooth)
 
-        f = sum Re(wanted given*) / sum |given|^2 over shells one reciprocal voxel wide, smoothed over three.
-        """
-        cross, power = (self._sums(wanted, given), self._sums(given, given))
-        curve = np.maximum(cross, 0) / np.maximum(power, 1e-12 * power.max(initial=1e-30))
-        centres = (np.arange(len(curve)) + 0.5) * self.width
-        return np.interp(self.frequency, centres, curve).astype(np.float32)
-
-    def correlation(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Frequency (1/A) of each shell and the Fourier shell correlation there."""
-        cross, one, two = (self._sums(a, b) for a, b in ((first, second), (first, first), (second, second)))
-        power = np.sqrt((one * two).clip(0))
-        curve = np.divide(cross, power, out=np.zeros_like(cross), where=power > 0)
-        return (np.arange(len(curve)) + 0.5) * self.width, curve
-
-    def low_pass(self, resolution: float) -> np.ndarray:
-        """Factors that fall from 1 to 0 about 1 / resolution (A)."""
-        limit = 1 / resolution
-        excess = np.maximum(self.frequency - limit, 0) / (EDGE * limit)
-        return np.exp(-0.5 * excess**2).astype(np.float32)
-
-    def _sums(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        product = (first.real * second.real + first.imag * second.imag).ravel()
-        return ndimage.uniform_filter1d(np.bincount(self._shell, product), 3, mode="nearest")
+    def sections(self, coefficients: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Each section (y, x) of coefficients, a view, with 1/d in 1/A of each, float32."""
+        inverse = np.linalg.inv(self.grid.axes)
+        z, y, x = (np.fft.fftfreq(n).astype(np.float32) for n in self.shape)
+        y, x = y[:, None], np.abs(x[: self.shape[2] // 2 + 1])
+        metric = inverse @ inverse.T  # in double precision: many coefficients lie exactly between two shells
+        across = metric[1, 1] * y**2 + metric[0, 0] * x**2 + 2 * metric[0, 1] * x * y
+        for section, h in zip(coefficients, z, strict=True):
+            along = metric[2, 2] * h**2 + 2 * h * (metric[0, 2] * x + metric[1, 2] * y)
+            yield section, np.sqrt(np.maximum(across + along, 0)).astype(np.float32)
 
 
-def _frequency(grid: Grid, shape: tuple[int, int, int]) -> np.ndarray:
-    """1/d in 1/A of each coefficient of an `rfftn` of `shape`, float32."""
-    inverse = np.linalg.inv(grid.axes)
-    z, y, x = (np.fft.fftfreq(n).astype(np.float32) for n in shape)
-    x = np.abs(x[: shape[2] // 2 + 1])
-    metric = inverse @ inverse.T
-    squared = metric[2, 2] * z[:, None, None] ** 2 + metric[1, 1] * y[:, None] ** 2 + metric[0, 0] * x**2
-    for first, second, value in (
-        (x, y[:, None], metric[0, 1]),
-        (x, z[:, None, None], metric[0, 2]),
-        (y[:, None], z[:, None, None], metric[1, 2]),
-    ):
-        if value:
-            squared = squared + 2 * value * first * second
-    return np.sqrt(np.maximum(squared, 0)).astype(np.float32)
+def low_pass(resolution: float) -> Filter:
+    """Factors that fall from 1 to 0 about 1 / resolution (A)."""
+    limit = np.float32(1 / resolution)
+
+    def factors(frequency: np.ndarray) -> np.ndarray:
+        excess = np.maximum(frequency - limit, 0) / (np.float32(EDGE) * limit)
+        return np.exp(np.float32(-0.5) * excess**2)
+
+    return factors
