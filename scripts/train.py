@@ -6,8 +6,8 @@
 A run goes on from the checkpoint in its folder; SIGTERM or Ctrl-C ends it with one.
 Several GPUs: torchrun --nproc-per-node=N scripts/train.py ...; the recipe's batch is shared out among them, and each
 works on --per-device cubes at a time.
-Without --recipe the training is the paper's; --recipe superem-bundled is that of the bundled weights, --recipe
-superem-real learns from real maps.
+Without --recipe the training is the paper's; --recipe superem-bundled is that of the bundled weights before they saw
+real maps, --recipe superem-real learns from these.
 """
 
 from __future__ import annotations
