@@ -17,7 +17,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +27,7 @@ import numpy as np
 from cryomap.density import DensityMap, read_map, resample, write_map
 from cryomap.errors import InputError
 from cryomap.replacing import replacing
+from evaluation.options import named
 from sample.experiment import experiment, sample_grid
 from sample.model import sample_model
 
@@ -51,6 +51,15 @@ cpu = {"processor": has.get("cpu_name", "CPU"), "instructions": " ".join(sets).u
 facts = {"processor": torch.cuda.get_device_name(where)} if where.type == "cuda" else cpu
 print(json.dumps({**facts, "threads": torch.get_num_threads(), "torch": torch.__version__,
     "float32 GFLOP/s": speed(torch.float32), "bfloat16 GFLOP/s": speed(torch.bfloat16)}))
+"""
+# In a small process of its own: until it becomes another program, a child has its parent's memory, which counts.
+METER = """
+import json, os, subprocess, sys, time
+begun = time.monotonic()
+child = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(child.pid, 0)
+with open(sys.argv[1], "w") as out:
+    json.dump([status, time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss], out)
 """
 
 
@@ -133,25 +142,26 @@ def timed(
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "cryomap", "enhance", str(path), "-o", f"{folder}/out.mrc", "--json"]
         command += ["--device", device, *weights[1]]
-        with open(f"{folder}/out", "w+") as out, open(f"{folder}/err", "w+") as err:
-            begun = time.monotonic()
-            child = subprocess.Popen(command, env=_environment(source[1], threads), stdout=out, stderr=err)
-            _, status, usage = os.wait4(child.pid, 0)
-            seconds = time.monotonic() - begun
-            out.seek(0)
-            err.seek(0)
-            if status:
-                raise InputError(f"{source[0]}, {weights[0]}: {err.read().strip().splitlines()[-1]}")
-            report = json.loads(out.read())
+        run = subprocess.run(
+            [sys.executable, "-S", "-c", METER, f"{folder}/usage", *command],
+            env=_environment(source[1], threads),
+            capture_output=True,
+            text=True,
+        )
+        status, seconds, cpu_seconds, peak = json.loads(Path(folder, "usage").read_text())
+        if status:
+            lines = run.stderr.strip().splitlines() or ["no message"]
+            raise InputError(f"{source[0]}, {weights[0]}: {lines[-1]}")
+        report = json.loads(run.stdout)
     trust = (report["trust"] or {}).get("seconds", 0.0)
     return {
         "seconds": round(seconds, 2),
         "start": round(seconds - report["seconds"] - trust, 2),
         "trust": round(trust, 2),
         "work": round(report["seconds"], 2),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
+        "cpu_seconds": round(cpu_seconds, 2),
         "network_cpu_seconds": report["network_cpu_seconds"],
-        "peak_gb": round(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9, 2),
+        "peak_gb": round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 2),
         "tiles": report["tiles_run"],
         "precision": report["precision"],
     }
@@ -249,13 +259,10 @@ def _numbers(text: str) -> tuple[int, ...]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 2 where something can't be run."""
     options = parse(arguments)
-    sources = [("this", SOURCE)]
-    sources += [(name, Path(path)) for name, _, path in (text.partition("=") for text in options.source)]
     weights = [(m, ["--method", m]) for m in options.methods.split(",") if m not in ("", "none")]
-    weights += [
-        (n, ["--weights", os.path.abspath(p)]) for n, _, p in (text.partition("=") for text in options.also)
-    ]
     try:
+        sources = [("this", SOURCE), *map(named, options.source)]
+        weights += [(n, ["--weights", str(path.resolve())]) for n, path in map(named, options.also)]
         density = read_map(options.map) if options.map else _sample()
         machines = [machine(options.device, threads) for threads in options.threads]
         timings: list[Timing] = []

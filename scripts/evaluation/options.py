@@ -9,8 +9,7 @@ from cryomap.errors import InputError
 from cryomap.metrics.assess import METRICS
 from pairs.entries import LISTS, Entry, read_list, scan_folder
 
-from .variants import BASELINES
-
+BASELINES = ("noise_free", "sharpened", "auto_sharpen")
 PUBLISHED = ("superem", "superem-half-maps", "cryosamu", "cryoten")  # tests of the papers, in `LISTS`
 ALL_METRICS = (*METRICS, "trace")
 
@@ -151,3 +150,17 @@ def chosen_entries(options: argparse.Namespace) -> list[Entry]:
 
 def _names(entry: Entry) -> set[str]:
     return {entry.name.upper(), entry.emdb_id.upper(), entry.pdb_id.upper()} - {""}
+
+
+def named(text: str) -> tuple[str, Path]:
+    """NAME and PATH of NAME=PATH.
+
+    Raises:
+        InputError: not of that form, or no such path.
+    """
+    name, sign, path = text.partition("=")
+    if not (sign and name and path):
+        raise InputError(f"{text!r}: give NAME=PATH")
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file or folder")
+    return name, Path(path)

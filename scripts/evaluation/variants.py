@@ -20,11 +20,11 @@ from pairs.entries import Entry
 
 from .auto_sharpen import auto_sharpened
 from .noise_free import noise_free
+from .options import BASELINES, named
 from .other_programs import result_of
 from .sharpening import best_sharpening
 
 STEP = 1.0  # A
-BASELINES = ("noise_free", "sharpened", "auto_sharpen")
 
 
 @dataclass(frozen=True)
@@ -97,20 +97,6 @@ def chosen_variants(options: argparse.Namespace) -> tuple[dict[str, Variant], di
         count = len(set(held_out.values()))
         add(name, as_cross_validated(held_out, options.device), {"cross-validated": f"{count} folds"})
     return variants, heads
-
-
-def named(text: str) -> tuple[str, Path]:
-    """NAME and PATH of NAME=PATH.
-
-    Raises:
-        InputError: not of that form, or no such path.
-    """
-    name, sign, path = text.partition("=")
-    if not (sign and name and path):
-        raise InputError(f"{text!r}: give NAME=PATH")
-    if not Path(path).exists():
-        raise InputError(f"{path}: no such file or folder")
-    return name, Path(path)
 
 
 def methods(options: argparse.Namespace) -> dict[str, Method]:

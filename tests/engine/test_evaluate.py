@@ -136,6 +136,8 @@ def test_means_are_over_the_maps_a_variant_has():
     entries[2]["missing"] = {"other": "not done within 60 s"}
     text = report({"entries": entries, "methods": {"other": {"kind": "test"}}})
     assert "| CC_box_hr | 0.600 | 0.500 (deposited 0.450; 2 maps) |" in text
+    own = text.split("### Over the 2 maps of other")[1]
+    assert own.index("| CC_box_hr | 0.450 | 0.500 |") < own.index("## Gain")
     assert "| CC_box_hr | 1 of 2, 0.100 |" in text and "- c, other: not done within 60 s" in text
 
 
