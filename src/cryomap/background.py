@@ -19,13 +19,12 @@ def sorted_sample(values: np.ndarray, least: int = 2_000_000) -> np.ndarray:
     return np.sort(values.ravel()[:: max(1, values.size // least)])
 
 
-def masked_value(ordered: np.ndarray) -> float | None:
-    """The value that more than a tenth of the sorted values share; None if there is none."""
-    changes = np.flatnonzero(np.diff(ordered)) + 1
-    edges = np.concatenate(([0], changes, [ordered.size]))
-    longest = int(np.diff(edges).argmax())
-    share = (edges[longest + 1] - edges[longest]) / ordered.size
-    return float(ordered[edges[longest]]) if share > MASKED_SHARE else None
+def masked_value(ordered: np.ndarray, within: float = 0.0) -> float | None:
+    """The value that more than a tenth of the sorted values have or are within so much of; None if there is none."""
+    counts = np.searchsorted(ordered, ordered + within, side="right") - np.arange(ordered.size)
+    first = int(counts.argmax())
+    count = int(counts[first])
+    return float(ordered[first + count // 2]) if count > MASKED_SHARE * ordered.size else None
 
 
 def half_sample_mode(ordered: np.ndarray, fewest: int = 1000) -> float:

@@ -188,7 +188,7 @@ def bad_inputs(tmp_path: Path, map_file: Path, weights: Path):
         "truncated": ([truncated], "truncated"),
         "NaN": ([spoiled(tmp_path, "nan", nan)], "NaN"),
         "constant": ([spoiled(tmp_path, "constant", good * 0 + 1)], "every voxel"),
-        "negative": ([spoiled(tmp_path, "negative", good - 9)], "no positive density"),
+        "negative": ([spoiled(tmp_path, "negative", -np.abs(good))], "no positive density"),
         "voxel size 0": ([copy_with(tmp_path / "zero.mrc", map_file, cella=(0, 0, 0))], "voxel size"),
         "negative voxel size": (
             [copy_with(tmp_path / "minus.mrc", map_file, cella=(-9, 9, 9))],

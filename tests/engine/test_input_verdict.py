@@ -43,6 +43,28 @@ def test_noise(rng, sigma, size):
     assert kinds(DensityMap(values.astype(np.float32), Grid((size,) * 3)), 3.5) == ["noise"]
 
 
+@pytest.mark.parametrize("mean, sigma", [(0.1, 0), (1, 0), (1, 0.9), (10, 0.9)])
+def test_noise_of_counts(rng, mean, sigma):
+    counts = rng.poisson(mean, (48,) * 3).astype(np.float32)
+    assert kinds(DensityMap(ndimage.gaussian_filter(counts, sigma), Grid(counts.shape)), 3.5) == ["noise"]
+
+
+def test_exponential_noise_that_was_smoothed(rng):
+    values = ndimage.gaussian_filter(rng.exponential(size=(48,) * 3), 0.9)
+    assert kinds(DensityMap(values.astype(np.float32), Grid(values.shape)), 3.5) == ["noise"]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("name", ["exponential", "lognormal"])
+def test_skewed_noise(rng, name, sign, masked):
+    values = sign * getattr(rng, name)(size=(64,) * 3)
+    if masked:
+        index = np.indices(values.shape) - 31.5
+        values[np.sqrt((index**2).sum(axis=0)) > 25] = 0
+    assert kinds(DensityMap(values.astype(np.float32), Grid(values.shape)), 3.5) == ["noise"]
+
+
 def test_noise_of_one_height_is_noise_and_no_constant(rng):
     values = rng.uniform(0, 1, (48,) * 3).astype(np.float32)
     density = DensityMap(values, Grid(values.shape))
@@ -80,7 +102,8 @@ def test_a_result_of_ours_by_its_label_and_by_its_name(good):
 
 def test_a_result_of_anyone_by_its_solvent_without_noise(rng):
     sharp = result(chain(rng))
-    assert kinds(sharp) == ["enhanced"]
+    floor = np.float32(1e-6) * rng.random(sharp.values.shape, np.float32)
+    assert kinds(sharp) == kinds(changed(sharp, sharp.values + floor)) == ["enhanced"]
 
 
 def test_resolutions_that_the_weights_the_voxels_or_the_spectrum_do_not_hold(good):

@@ -119,3 +119,11 @@ def test_a_result_on_another_grid(case):
 
     kept = preserve(before, resample(after, fine, 3), about_atoms(ligand(), before.grid), RESOLUTION)
     assert kept.grid == fine and kept.values[tuple(np.rint(LIGAND[::-1] / 0.7).astype(int))] > 0.1
+
+
+def test_all_of_a_map(case):
+    _, before, after = case
+    kept = preserve(before, after, np.ones(before.values.shape, np.float32), RESOLUTION).values
+    shown = after.values > 0.2
+    assert np.isfinite(kept).all() and kept.max() <= after.values.max()
+    assert np.corrcoef(kept[shown], before.values[shown])[0, 1] > 0.7

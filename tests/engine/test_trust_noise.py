@@ -41,6 +41,15 @@ def test_zone_masked_map(rng):
     assert noise_level(values, zone & ~ball) == pytest.approx(0.2, rel=0.15)
 
 
+def test_a_masked_map_that_was_filtered_since(rng):
+    values, _, ball = with_density(rng, background=0.0)
+    zone = ndimage.binary_dilation(ball, iterations=4)
+    values[~zone] = 0
+    solvent = find_solvent(values + np.float32(1e-5) * rng.standard_normal(values.shape).astype(np.float32))
+    assert solvent.masked and abs(solvent.background) < 1e-5
+    assert (solvent.inside == zone).mean() > 0.999
+
+
 def test_significance_is_the_rate_at_which_noise_exceeds_it(rng):
     """Excursions of Gaussian noise, counted, against the expected Euler characteristic."""
     sigma, trials, shape = 2.0, 60, (48, 48, 48)

@@ -59,6 +59,19 @@ def test_a_model_names_it(lossy, method, caplog):
     assert done.report.trust.lost[0].kind == "ligand"
 
 
+def test_the_command_line_says_in_words_what_json_says(lossy, tmp_path, sharpener_weights, capsys):
+    write_map(lossy[0], tmp_path / "in.mrc")
+    given = ["--weights", sharpener_weights, "--contour", 0.012, "--resolution", RESOLUTION]
+    told = []
+    for more in ([], ["--json"]):
+        arguments = ["enhance", tmp_path / "in.mrc", "-o", tmp_path / "out.mrc", *given, *more]
+        assert cli.main([str(a) for a in arguments]) == 0
+        told.append(capsys.readouterr())
+    trust = json.loads(told[1].out)["trust"]
+    assert f"support by the input {trust['support']:.2f}; 1 lost and 0 invented regions" in told[0].out
+    assert "--keep-lost gives it back" in told[0].err and len(trust["lost"]) == 1
+
+
 def test_keep_gives_it_back(lossy, method, caplog):
     before, after = lossy
     with caplog.at_level(logging.WARNING):
@@ -66,6 +79,8 @@ def test_keep_gives_it_back(lossy, method, caplog):
     at = tuple(np.rint(LIGAND[::-1]).astype(int))
     assert done.result.values[at] > after.values[at] + 0.1
     assert done.report.trust.restored == 1 and "filled from the input" in caplog.text
+    shown = np.count_nonzero(done.result.values >= done.report.contour_out) * done.result.grid.voxel_volume
+    assert shown == pytest.approx(done.report.volume, abs=2 * done.result.grid.voxel_volume)
 
 
 def test_what_can_not_be_compared_is_said(method, monkeypatch, caplog):

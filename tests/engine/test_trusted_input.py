@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -32,16 +33,29 @@ def before(rng):
 OPTIONS = Options(level=0.012, resolution=RESOLUTION)
 
 
-def test_a_map_with_a_constant_gives_the_plain_maps_result(before, method, caplog):
+@pytest.mark.parametrize("constant", [32768.0, -32768.0])  # the second leaves nothing above 0
+def test_a_map_with_a_constant_gives_the_plain_maps_result(before, method, caplog, constant):
     plain = enhance_trusted(before, method, OPTIONS)
-    moved = replace(before, values=before.values * 1000 + 32768)
+    moved = replace(before, values=before.values * 1000 + np.float32(constant))
     with caplog.at_level(logging.WARNING):
-        done = enhance_trusted(moved, method, replace(OPTIONS, level=12 + 32768.0))
-    assert np.corrcoef(done.result.values.ravel(), plain.result.values.ravel())[0, 1] > 0.9999
+        done = enhance_trusted(moved, method, replace(OPTIONS, level=12 + constant))
+    assert np.corrcoef(done.result.values.ravel(), plain.result.values.ravel())[0, 1] > 0.999
     assert [w.kind for w in done.report.warnings] == ["offset"] and "constant was subtracted" in caplog.text
-    assert done.report.contour_in == pytest.approx(32780)
+    assert done.report.contour_in == pytest.approx(12 + constant)
     assert done.report.trust.mean_support == pytest.approx(plain.report.trust.mean_support, abs=0.005)
     assert not plain.report.warnings
+    with caplog.at_level(logging.INFO):
+        done = enhance_trusted(moved, method, replace(OPTIONS, level=None))
+    assert f"taking {done.report.contour_in:.4g}" in caplog.text
+    with pytest.raises(InputError, match=re.escape(f"contour level {constant + 1e6:g} is outside")):
+        enhance_trusted(moved, method, replace(OPTIONS, level=constant + 1e6))
+
+
+def test_noise_is_told_in_the_maps_own_unit(before, method):
+    plain = enhance_trusted(before, method, OPTIONS)
+    tall = replace(before, values=before.values * np.float32(2.0**30))
+    done = enhance_trusted(tall, method, replace(OPTIONS, level=0.012 * 2.0**30))
+    assert done.report.trust.noise == pytest.approx(plain.report.trust.noise * 2.0**30, rel=1e-3)
 
 
 def test_warnings_come_before_the_network_and_stand_in_the_report(before, method):
@@ -110,6 +124,8 @@ def test_what_is_preserved_is_said(before, method, tmp_path):
     assert done.report.preserved == 10 * 16 * 16 and plain.report.preserved == 0
     assert np.array_equal(done.result.values[:40], plain.result.values[:40])
     assert not np.array_equal(done.result.values[40:50], plain.result.values[40:50])
+    shown = np.count_nonzero(done.result.values >= done.report.contour_out)
+    assert shown == pytest.approx(done.report.volume, rel=0.01)  # the network's values come in steps
 
 
 def test_one_thread_and_two_agree(rng):

@@ -121,8 +121,32 @@ def _in_words(report: dict) -> str:
     return (
         f"{report['method']}, {report['tiles_run']} of {report['tiles_total']} tiles in "
         f"{report['seconds']:.1f} s on {report['device']} ({report['precision']}); "
-        f"contour {report['contour_in']:.4g} -> {report['contour_out']:.4g}"
+        f"contour {report['contour_in']:.4g} -> {report['contour_out']:.4g}; "
+        f"{_from_input(report)}{_trust_in_words(report['trust'])}"
     )
+
+
+def _from_input(report: dict) -> str:
+    """What of a result is the input's."""
+    finer, volume = report["detail_from_input"], report["preserved"]
+    parts = f"detail finer than {finer:g} A is the input's; " if finer is not None else ""
+    return parts + (f"{volume:.0f} A^3 preserved; " if volume else "")
+
+
+def _trust_in_words(trust: dict | None) -> str:
+    if trust is None:
+        return "not compared with the input"
+    lost, invented = (len(trust[kind]) for kind in ("lost", "invented"))
+    found = f"{lost} lost and {invented} invented regions" if lost + invented else "no density was lost or invented"
+    parts = [f"support by the input {trust['support']:.2f}", found]
+    told = trust["molecules"] or {}
+    if told.get("molecules"):
+        worse = sum(bool(change["marks"]) for change in told["molecules"])
+        parts.append(f"{worse} of {len(told['molecules'])} ligands, lipids, glycans, and ions became worse")
+    if told.get("water_q"):
+        before, after = told["water_q"]
+        parts.append(f"mean Q of {told['waters']} waters {before:.2f} -> {after:.2f}")
+    return "; ".join(parts)
 
 
 def _enhance_many(arguments: argparse.Namespace, options: Options) -> int:

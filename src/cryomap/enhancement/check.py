@@ -47,28 +47,29 @@ def require_enhanceable(density: DensityMap) -> None:
         raise InputError(f"{name}: a mask or segmentation (large regions of one value), not a density map")
 
 
-def require_level(density: DensityMap, level: float, unit: float = 1.0) -> None:
+def require_level(density: DensityMap, level: float, unit: float = 1.0, constant: float = 0.0) -> None:
     """Refuse a contour level that encloses nothing, next to nothing, or everything.
 
     Args:
         density: the map.
         level: the level.
-        unit: what the map's values and the level were divided by.
+        unit: what the map's values and the level were divided by, after
+        constant: was subtracted from them.
 
     Raises:
         InputError: the level is outside the map's range, or a few voxels are above it.
     """
     low, high = float(density.values.min()), float(density.values.max())
     above = int(np.count_nonzero(density.values >= level))
+    told, lowest, highest = (value * unit + constant for value in (level, low, high))
     if low < level < high and above < FEWEST:
         raise InputError(
-            f"{density.name}: contour level {level * unit:g} encloses {above} voxels; the map's largest value is "
-            f"{high * unit:g}. Give the level at which you look at this map"
+            f"{density.name}: contour level {told:g} encloses {above} voxels; the map's largest value is "
+            f"{highest:g}. Give the level at which you look at this map"
         )
     if not low < level < high:
         raise InputError(
-            f"{density.name}: contour level {level * unit:g} is outside the map's range, {low * unit:g} to "
-            f"{high * unit:g}; "
+            f"{density.name}: contour level {told:g} is outside the map's range, {lowest:g} to {highest:g}; "
             "give the level at which you look at this map"
         )
 

@@ -33,6 +33,7 @@ class Prepared:
         begun: when the preparation began, by `time.monotonic`.
         resolution: of the map in A, if it is known.
         unit: what the values were divided by, so that they are neither tiny nor huge; levels are, too.
+        constant: what was subtracted from all values before that, and from levels.
     """
 
     density: DensityMap
@@ -43,6 +44,11 @@ class Prepared:
     begun: float
     resolution: float | None = None
     unit: float = 1.0
+    constant: float = 0.0
+
+    def as_given(self, level: float) -> float:
+        """A level or value in the unit of the map as it came."""
+        return level * self.unit + self.constant
 
     def masked(self, result: DensityMap) -> DensityMap:
         """A result, 0 outside the mask; changed in place."""
@@ -54,7 +60,7 @@ class Prepared:
         """What a report says of contours: the input's level, that of the result, and the volume both enclose."""
         volume = enclosed_volume(self.density.values, self.level, self.density.grid.voxel_volume)
         level = level_for_volume(result.values, volume, result.grid.voxel_volume)
-        return {"contour_in": self.level * self.unit, "contour_out": level, "volume": volume}
+        return {"contour_in": self.as_given(self.level), "contour_out": level, "volume": volume}
 
 
 def prepare(
@@ -63,6 +69,7 @@ def prepare(
     mask: DensityMap | None = None,
     grid_spacing: float | None = None,
     resolution: float | None = None,
+    constant: float = 0.0,
 ) -> Prepared:
     """Make a map ready.
 
@@ -73,6 +80,7 @@ def prepare(
         grid_spacing: of the result, in A; None takes the input's own grid if its step is at most 1.25 A, else a
             1 A grid over the same box.
         resolution: of the map in A, if it is known.
+        constant: that was subtracted from the map; the level is of the map as it came.
 
     Raises:
         InputError: the map, the mask, the level or the spacing can't be used.
@@ -86,8 +94,8 @@ def prepare(
     density, unit = in_range(density)
     grid = _output_grid(density, grid_spacing)
     if level is not None:
-        level /= unit
-        require_level(density, level, unit)
+        level = (level - constant) / unit
+        require_level(density, level, unit, constant)
     if mask is not None:
         mask = _unit_mask(mask, density)
         masked = density.values * mask.values
@@ -99,8 +107,9 @@ def prepare(
     noise = noise if level is None else min(noise, level)
     if level is None:
         level = default_contour(density.values)
-        log.info("%s: no contour level given; taking %.4g (mean + 1.5 sigma)", density.name, level * unit)
-    return Prepared(density, mask, level, noise, grid, begun, resolution, unit)
+        taken = level * unit + constant
+        log.info("%s: no contour level given; taking %.4g (mean + 1.5 sigma)", density.name, taken)
+    return Prepared(density, mask, level, noise, grid, begun, resolution, unit, constant)
 
 
 def _output_grid(density: DensityMap, spacing: float | None) -> Grid:

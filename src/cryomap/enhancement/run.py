@@ -93,7 +93,7 @@ def _run_network(
     count = len(placed.starts)
     if count == 0:
         raise InputError(
-            f"{density.name}: no density above {noise * prepared.unit:.4g}, the noise of this map; give the level "
+            f"{density.name}: no density above {prepared.as_given(noise):.4g}, the noise of this map; give the level "
             "at which you look at it"
         )
     expected = method.predictor.seconds_for(placed.voxels * card.test_time_rotations)

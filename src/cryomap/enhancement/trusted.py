@@ -48,8 +48,8 @@ class Enhanced:
     Attributes:
         result: the enhanced map (the mean where it was sampled; lost density given back and filtered where that was
             wanted).
-        report: what was done; its judgement is that of the network's own result, None where input and result can't be
-            compared.
+        report: what was done; its judgement is that of the network's own result with what was preserved, None where
+            input and result can't be compared.
         deviation: standard deviation over the samples; None without.
         confidence: the probability, 0..1, that an atom lies within 1.5 A; None where it wasn't wanted.
     """
@@ -116,17 +116,16 @@ def enhance_trusted(
         raise InputError(
             f"confidence: not calibrated for {method.weights}; scripts/calibrate_confidence.py does it"
         )
+    density, constant = without_offset(given)  # first, since it may make all of a map negative
     require_enhanceable(density)
     if model is not None:
         prepare_model(model, (density,))
-    density, constant = without_offset(given)
     warnings = examine(
         given, constant, trained=card.resolution, method=card.method, resolution=options.resolution
     )
     for warning in warnings:
         warn(warning)
-    level = None if options.level is None else options.level - constant
-    prepared = prepare(density, level, mask, options.grid_spacing, options.resolution)
+    prepared = prepare(density, options.level, mask, options.grid_spacing, options.resolution, constant)
     density, deviation = prepared.density, None
     if options.samples == 1:
         result, report = enhance_prepared(prepared, method, progress)
@@ -139,11 +138,11 @@ def enhance_trusted(
             "%s: %s was trained on %s; what is measured on it says little about other maps",
             given.name, card.method, known,
         )  # fmt: skip
-    report = replace(report, trained_on=known, warnings=warnings, contour_in=report.contour_in + constant)
+    report = replace(report, trained_on=known, warnings=warnings)
     if preserve is not None:
         result = keep_input(density, result, preserve, options.resolution)
         kept = round(float((preserve > 0.5).sum()) * density.grid.voxel_volume, 1)
-        report = replace(report, preserved=kept)
+        report = replace(report, preserved=kept, **prepared.contours(result))
     result = replace(result, labels=(*given.labels, f"{LABEL}: enhanced by {card.method} {card.version}"))
     result, report = _judged(given, prepared, result, report, options, model, sites, sure)
     return Enhanced(*_filtered(result, report, prepared, options), deviation, sure)
@@ -176,11 +175,13 @@ def _judged(
             lost_log.warning("%s: %s", density.name, line)
         if options.keep_lost:
             result, restored = keep_lost(density, result, trust), len(trust.lost)
+            report = replace(report, **prepared.contours(result))
     if model is not None:
         levels = (None, None) if options.level is None else (report.contour_in, report.contour_out)
         changes = molecule_changes(given, result, model, resolution=options.resolution, levels=levels)
     seconds = round(time.monotonic() - begun, 3)
-    trust = replace(trust, restored=restored, molecules=changes, seconds=seconds)
+    noise = trust.noise * prepared.unit
+    trust = replace(trust, noise=noise, restored=restored, molecules=changes, seconds=seconds)
     return result, replace(report, trust=trust)
 
 
@@ -191,12 +192,12 @@ def _filtered(
     if not options.b_factor and options.low_pass is None:
         return result, report
     result = prepared.masked(filtered(result, options.b_factor, options.low_pass))
-    return result, replace(report, contour_out=prepared.contours(result)["contour_out"])
+    return result, replace(report, **prepared.contours(result))
 
 
 def describe_lost(trust: Trust, restored: bool, most: int = 5) -> list[str]:
     """What was lost, for the log: a line for all, one for each of the first few."""
-    action = "filled from the input" if restored else "keepLost gives it back"
+    action = "filled from the input" if restored else "--keep-lost gives it back"
     count = len(trust.lost)
     lines = [f"{count} region{'s' if count > 1 else ''} of density lost ({action}):"]
     for region in trust.lost[:most]:

@@ -10,16 +10,22 @@ from scipy import ndimage
 
 from ..density import LABEL, DensityMap, in_range
 from ..grid import Grid, three_ints
+from ..metrics.correlation import pearson
 from ..metrics.fourier import d99, reflections
 from .noise import Solvent, find_solvent
 
 # The limits lie between what 43 deposited maps and crops of such show and what each kind of nonsense shows.
 LOOKED_AT = 192  # voxels a side, about the middle of the box
 SMOOTH = 2.0  # A, sigma of the Gaussian that takes away noise which stands alone
-SKEWED, SMOOTH_SKEWED = 0.3, 0.5  # skewness as it is and smoothed; every real map has 0.6 or more of one
+SKEWED, SMOOTH_SKEWED = 0.7, 0.5  # skewness as it is and smoothed; every real map has 0.85 or more of the first
+EVEN = 0.3  # skewness: a difference map's is nearer to 0; a real map turned round has -0.46 or less of both
+WHITE = 0.1  # correlation of neighbours; 0.45 and more in every real map
+WHITE_SMOOTH_SKEWED = 1.0  # white noise on a molecule has more
+INVENTED = "Whatever the result shows is invented"
 HEAVY_TAILS = 1.0  # excess kurtosis; noise has 0
 PLATEAU = 0.2  # of the voxels within a tenth of the largest: a mask's; density has 0.01
 NOISELESS_SKEW = 2.5  # of a map without any negative voxel; what was cut out of a real map has 1.3 at most
+NOTHING = 1e-3  # of the standard deviation, by which the solvent's own value may be off
 WEDGE = 0.15  # of the mean power about an axis; 0.45 and more in every real map
 MASKED_OFFSET, OFFSET = 0.05, 1.0  # of the standard deviation; 0.6 in crops whose neighbours are density
 BEYOND_SPECTRUM = 0.55  # of d99; 0.6 and more in every real map
@@ -79,8 +85,7 @@ def examine(
         tomogram = _tomogram(part.name, values, part.grid)
         found.append(tomogram)
         if tomogram is None:
-            found.append(_density_kind(part, values, solvent))
-            found.append(_noiseless(part.name, values, solvent))
+            found.append(_density_kind(part, values, solvent) or _noiseless(part.name, values, solvent))
     if resolution is not None:
         found += [_range(density.name, resolution, trained, method), _nyquist(density, resolution)]
         found.append(_spectrum(part, values, resolution))
@@ -97,10 +102,13 @@ def without_offset(density: DensityMap) -> tuple[DensityMap, float]:
     """The map less the constant that was added to it, and that constant; the map itself if none is to be seen.
 
     It is the solvent's value, if that is far from 0: whoever scales a map to 0..1 or to 16 bit adds one. Of a map
-    that wasn't masked a small one may be a crop's dense surroundings, and is left alone.
+    that wasn't masked a small one may be a crop's dense surroundings, and is left alone, as is a map with NaN or
+    infinite voxels.
     """
+    if not np.isfinite(density.values).all():
+        return density, 0.0
     solvent = find_solvent(density.values)
-    spread = float(density.values[solvent.inside].std())
+    spread = float(density.values[solvent.inside].std()) if solvent.inside.any() else np.inf
     limit = MASKED_OFFSET if solvent.masked else OFFSET
     if not abs(solvent.background) > limit * spread:
         return density, 0.0
@@ -170,22 +178,38 @@ def _tomogram(name: str, values: np.ndarray, grid: Grid) -> InputWarning | None:
 
 def _density_kind(part: DensityMap, values: np.ndarray, solvent: Solvent) -> InputWarning | None:
     """Noise, inverted contrast and differences: density of a molecule is skewed, noise and differences are not."""
-    sigmas = SMOOTH / np.array(part.grid.step)[::-1]
+    inside, sigmas = solvent.inside, SMOOTH / np.array(part.grid.step)[::-1]
+    shared = _shared_by_neighbours(values, inside)
+    if shared < WHITE:
+        apart = np.where(inside, values - values[inside].mean(), np.float32(0))  # no edge of a mask is to be seen
+        if _moments(ndimage.gaussian_filter(apart, sigmas)[inside], False)[0] < WHITE_SMOOTH_SKEWED:
+            text = f"neighbouring voxels have nothing in common (correlation {shared:.2f}; in a map 0.4 or more)"
+            return InputWarning("noise", f"{part.name}: {text}. {INVENTED}", shared)
     smooth = ndimage.gaussian_filter(values, sigmas)
-    moments = [_moments(field[solvent.inside], solvent.masked) for field in (values, smooth)]
+    moments = [_moments(field[inside], solvent.masked) for field in (values, smooth)]
     skew, smooth_skew = (skew for skew, _ in moments)
     if max(skew / SKEWED, smooth_skew / SMOOTH_SKEWED) > 1:
         return None
-    if skew < -SKEWED and smooth_skew < -SKEWED:
+    if skew < -EVEN and smooth_skew < -EVEN:
         text = f"its density lies below the solvent (skewness {skew:.2f}): the contrast is inverted"
         return InputWarning("contrast", f"{part.name}: {text}. Multiply it by -1", skew)
-    if moments[0][1] > HEAVY_TAILS:
+    if abs(skew) < EVEN and moments[0][1] > HEAVY_TAILS:
         text = f"it has as much density below 0 as above (skewness {skew:.2f}), as a difference map"
         return InputWarning(
             "difference", f"{part.name}: {text}; the methods are for maps of a molecule", skew
         )
     text = f"nothing in it stands out from its noise (skewness {skew:.2f}; a molecule's is above {SKEWED:g})"
-    return InputWarning("noise", f"{part.name}: {text}. Whatever the result shows is invented", skew)
+    return InputWarning("noise", f"{part.name}: {text}. {INVENTED}", skew)
+
+
+def _shared_by_neighbours(values: np.ndarray, inside: np.ndarray) -> float:
+    """Correlation of neighbouring voxels inside, along the axis where it is largest."""
+    found = []
+    for axis in range(3):
+        first, second = (np.moveaxis(array, axis, 0) for array in (values, inside))
+        both = second[1:] & second[:-1]
+        found.append(pearson(first[1:][both], first[:-1][both]))
+    return max(found)
 
 
 def _moments(values: np.ndarray, masked: bool) -> tuple[float, float]:
@@ -207,7 +231,7 @@ def _skewness(values: np.ndarray) -> float:
 def _noiseless(name: str, values: np.ndarray, solvent: Solvent) -> InputWarning | None:
     """Solvent without noise that nobody masked: what networks and other programs make."""
     used = values[solvent.inside]
-    if (used < 0).any():
+    if (used < -NOTHING * used.std()).any():
         return None
     skew = _skewness(used - used.mean())
     if skew < NOISELESS_SKEW:

@@ -82,6 +82,8 @@ def sharpen_like(before: DensityMap, after: DensityMap, weight: np.ndarray, reso
     sharpened = spectrum.values(spectrum.transform(values), shells.filter(shells.regression))
     sharpened[~solvent.inside] = 0
     known = near * (1 - weight)
+    if not known.any():  # all stays
+        known = near
     power = window_mean(known * sharpened**2, before.grid, SCALE_WINDOW)
     target = window_mean(known * result.values**2, before.grid, SCALE_WINDOW)
     total, total_target = float((known * sharpened**2).mean()), float((known * result.values**2).mean())
