@@ -301,7 +301,7 @@ class EnhanceJob(BackgroundTask):
         opened.group = group = open_trust(self.session, result, answer, self.wanted, halves)
         if group is not None:
             opened.report = replace(opened.report, trust=group.trust)
-        if text := trust_section(result, opened.given, opened.report.trust, group):
+        if text := trust_section(result, opened.given, opened.report, group):
             logger.info(text, is_html=True)
         if group is not None and group.halves is not None:
             self.halves = group.halves

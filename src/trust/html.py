@@ -8,10 +8,10 @@ from html import escape
 from chimerax.atomic import AtomicStructure
 from chimerax.map import Volume
 
+from ..cryomap.enhancement.report import Report
 from ..cryomap.metrics.changes import MoleculeChanges
 from ..cryomap.trust.halves import Disagreement
-from ..cryomap.trust.input_verdict import InputWarning
-from ..cryomap.trust.judgement import Trust
+from ..cryomap.trust.input_verdict import MEANINGLESS, InputWarning
 from ..cryomap.trust.lost import Region
 from ..mapcc.html import command_link
 from ..scene.engine_text import with_signs
@@ -32,33 +32,35 @@ def warning_text(warning: InputWarning) -> str:
     return f'<p><font color="{color}"><b>{escape(with_signs(warning.message))}</b></font></p>'
 
 
-def trust_section(result: Volume, given: Volume, trust: Trust | None, group: TrustModel | None) -> str:
+def trust_section(result: Volume, given: Volume, report: Report, group: TrustModel | None) -> str:
     """A sentence on a result, and a table of what was lost or invented if anything was.
 
     Args:
         result: the new map.
         given: its input.
-        trust: the engine's judgement, if there is one.
+        report: the engine's, with its judgement, if there is one.
         group: what was opened of it.
     """
+    trust = report.trust
     if trust is None:
         return ""
+    worthless = any(warning.is_grave for warning in report.warnings)
     lost, invented = len(trust.lost), len(trust.invented)
     sentence = (
         f"#{result.id_string}: support by the input {trust.mean_support:.2f}"
         f" (the mean of what colorBy support shows, at {trust.resolution:.1f} &Aring;; 1 is full support);"
-        f" {_summary(lost, invented)}"
+        f" {MEANINGLESS if worthless else _summary(lost, invented)}"
     )
-    if lost:
+    if lost and not worthless:
         sentence += (
             ", and filled from the input"
             if trust.restored
             else "; <b>keepLost true</b> fills it from the input"
         )
-    if lost and not given.deleted:
+    if lost and not worthless and not given.deleted:
         mesh = command_link(f"volume #{given.id_string} show style mesh", "Show the input as mesh")
         sentence += f". {mesh} to see what was there"
-    if not result.session.models.list(type=AtomicStructure):
+    if not worthless and not result.session.models.list(type=AtomicStructure):
         sentence += ". With an atomic model open, its ligands and ions are looked at more closely"
     molecules = "" if trust.molecules is None else molecules_section(trust.molecules)
     if group is None or not lost + invented:

@@ -30,6 +30,8 @@ def test_noise_is_named_in_red_and_a_wrong_resolution_in_orange(session):
     assert [warning["kind"] for warning in report["warnings"]] == ["noise", "range"]
     (red,) = [text for text in told if WARNING_COLORS[True] in text and "noise" in text]
     (orange,) = [text for text in told if WARNING_COLORS[False] in text and "25 Å" in text]
+    (section,) = [text for text in told if "support by the input" in text]
+    assert "that means nothing" in section and "no density was lost" not in section
     before = [n for n, text in enumerate(told) if "New map" in text]
     assert told.index(red) < before[0] and told.index(orange) < before[0]
 

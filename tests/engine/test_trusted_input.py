@@ -85,6 +85,8 @@ def test_the_command_line_warns_on_stderr_and_in_json(before, tmp_path, sharpene
         sharpener_weights,
         "--json",
     ]
+    assert cli.main([str(a) for a in arguments[:-1]]) == 0
+    assert "; for an input like this that means nothing" in capsys.readouterr().out
     assert cli.main([str(a) for a in arguments]) == 0
     told = capsys.readouterr()
     (warning,) = json.loads(told.out)["warnings"]

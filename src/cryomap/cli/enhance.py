@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..job import OPTIONS, Option, Options
+from ..trust.input_verdict import MEANINGLESS, WORTHLESS
 from ..trust.preserved import split_selection
 from ..typed_json import to_plain
 from .half_maps import enhance_half_maps
@@ -122,7 +123,7 @@ def _in_words(report: dict) -> str:
         f"{report['method']}, {report['tiles_run']} of {report['tiles_total']} tiles in "
         f"{report['seconds']:.1f} s on {report['device']} ({report['precision']}); "
         f"contour {report['contour_in']:.4g} -> {report['contour_out']:.4g}; "
-        f"{_from_input(report)}{_trust_in_words(report['trust'])}"
+        f"{_from_input(report)}{_trust_in_words(report)}"
     )
 
 
@@ -133,12 +134,16 @@ def _from_input(report: dict) -> str:
     return parts + (f"{volume:.0f} A^3 preserved; " if volume else "")
 
 
-def _trust_in_words(trust: dict | None) -> str:
+def _trust_in_words(report: dict) -> str:
+    trust = report["trust"]
     if trust is None:
         return "not compared with the input"
+    support = f"support by the input {trust['support']:.2f}"
+    if any(warning["kind"] in WORTHLESS for warning in report["warnings"]):
+        return f"{support}; {MEANINGLESS}"
     lost, invented = (len(trust[kind]) for kind in ("lost", "invented"))
     found = f"{lost} lost and {invented} invented regions" if lost + invented else "no density was lost or invented"
-    parts = [f"support by the input {trust['support']:.2f}", found]
+    parts = [support, found]
     told = trust["molecules"] or {}
     if told.get("molecules"):
         worse = sum(bool(change["marks"]) for change in told["molecules"])
