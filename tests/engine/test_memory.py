@@ -64,5 +64,5 @@ def test_a_box_full_of_density_is_judged_in_a_few_arrays(rng):
     """Beside the input and the result; at 512 A, where padding and the parts done at a time hardly count, in six."""
     noise = ndimage.gaussian_filter(rng.standard_normal(GRID.shape).astype(np.float32), 1.5, mode="wrap")
     before, after = DensityMap(noise, GRID), DensityMap(noise.clip(0) / noise.max(), GRID)
-    assert peak(lambda: judge(before, after, level=float(noise.std()), resolution=4.0)) < 11
-    assert peak(lambda: with_finer_detail(after, before, 2.8)) < 8
+    assert peak(lambda: judge(before, after, level=float(noise.std()), resolution=4.0)) < 9
+    assert peak(lambda: with_finer_detail(after, before, 2.8)) < 7

@@ -56,7 +56,9 @@ def enhance_prepared(
     cpu_seconds = method.predictor.cpu_seconds
     values, tiles_run, tiles_total = _run_network(prepared, method, progress)
     result = _on_grid(values, density, method, prepared.grid)
-    result, detail = add_detail(with_input(result, density, method.card.input_weight), prepared, method)
+    del values
+    result = with_input(result, density, method.card.input_weight)
+    result, detail = add_detail(result, prepared, method)
     result = prepared.masked(result)
     return result, Report(
         method=method.card.method,

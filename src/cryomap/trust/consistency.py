@@ -42,7 +42,7 @@ class Comparison:
         dense: bool, where the input is above its contour level and its noise.
         level: the contour level above the background.
         noise: the input's standard deviation in the solvent, at its resolution.
-        sigma: float32 (z, y, x), standard deviation expected of observed - explained, see `expected_spread`.
+        spread: of observed - explained, see `expected_spread`.
         agreement: correlation of the two where either is dense at the map's own level, whatever the contour.
     """
 
@@ -54,7 +54,7 @@ class Comparison:
     dense: np.ndarray
     level: float
     noise: float
-    sigma: np.ndarray
+    spread: tuple[float, float]
     agreement: float
 
 
@@ -85,26 +85,28 @@ def compare(
     result = bring_to_grid(after, before.grid)
     if not result.values.any():
         raise InputError(f"{after.name}: has no density where {before.name} lies; check its position")
-    values = np.where(solvent.inside, before.values - np.float32(solvent.background), np.float32(0))
+
+    # Made anew each time: of a large map every array counts, and none is kept in vain.
+    def values() -> np.ndarray:
+        return np.where(solvent.inside, before.values - np.float32(solvent.background), np.float32(0))
+
     spectrum = Spectrum(before.grid, margin=4 * (resolution or 6.0))
     near = surroundings(result, resolution or 6.0)
-    # Of a large map each array counts: none is kept longer than it is needed.
-    shared = spectrum.transform(values * near)
+    shared = spectrum.transform(values() * near)
     near = near > 0
     given = spectrum.transform(result.values)
     shells = spectrum.shells(shared, given)
     del shared
     if resolution is None:
         resolution = parting_resolution(shells.frequency, shells.correlation, before.grid)
-    low_passed = spectrum.values(spectrum.transform(values), low_pass(resolution))
+    low_passed = spectrum.values(spectrum.transform(values()), low_pass(resolution))
     counts = [_count_above(low_passed, values, cut - solvent.background, before.name) for cut in levels]
     amplitude = max(low_passed.max(), -low_passed.min())
     del low_passed
     weights = low_pass(resolution), shells.filter(shells.correlation.clip(0))
     explained = spectrum.values(given, shells.filter(shells.regression), *weights)
     del given
-    observed = spectrum.values(spectrum.transform(values), *weights)
-    del values
+    observed = spectrum.values(spectrum.transform(values()), *weights)
     observed[~solvent.inside] = 0
     if max(observed.max(), -observed.min()) < SHARED * amplitude:
         raise InputError(f"{after.name}: has nothing in common with {before.name} at any resolution")
@@ -113,7 +115,7 @@ def compare(
     always = _dense(observed, own, noise)
     explained *= local_scale(observed, explained, always, before.grid, resolution)
     dense = _dense(observed, level, noise)
-    sigma = expected_spread(observed, explained, dense, noise)
+    spread = expected_spread(observed, explained, dense, noise)
     region = always | (explained > own)
     agreement = float(np.corrcoef(observed[region], explained[region])[0, 1])
     return Comparison(
@@ -125,17 +127,17 @@ def compare(
         dense,
         level,
         noise,
-        sigma,
+        spread,
         agreement,
     )
 
 
-def _count_above(low_passed: np.ndarray, values: np.ndarray, cut: float, name: str) -> int:
+def _count_above(low_passed: np.ndarray, values: Callable[[], np.ndarray], cut: float, name: str) -> int:
     """So many voxels of the map at its resolution `cut` encloses: the weighted map's contour is to do as well.
 
     Where noise beyond the resolution alone reached the contour, they are the whole input's.
     """
-    count = np.count_nonzero(low_passed > cut) or np.count_nonzero(values > cut)
+    count = np.count_nonzero(low_passed > cut) or np.count_nonzero(values() > cut)
     if count == 0:
         raise InputError(f"{name}: no density above contour level {cut:g}; give a lower one")
     return int(count)
@@ -148,14 +150,14 @@ def _dense(observed: np.ndarray, level: float, noise: float) -> np.ndarray:
 
 def expected_spread(
     observed: np.ndarray, explained: np.ndarray, dense: np.ndarray, noise: float
-) -> np.ndarray:
-    """Standard deviation (z, y, x) of observed - explained where nothing is lost: sqrt(a + g explained^2).
+) -> tuple[float, float]:
+    """a and g of the variance a + g explained^2 that observed - explained has where nothing is lost.
 
     a, at least the noise's variance, is what noise does; g what the network's own contrast does, which errs the
     more the denser the place. Both come from the robust spread of the difference in twelfths of the dense voxels
     by explained density.
     """
-    difference, density = (observed - explained)[dense], explained[dense].clip(0)
+    difference, density = observed[dense] - explained[dense], explained[dense].clip(0)
     edges = np.quantile(density, np.linspace(0, 1, CLASSES + 1)[1:-1])
     owner = np.searchsorted(edges, density)
     powers, variances = [], []
@@ -172,11 +174,7 @@ def expected_spread(
     if a < least:
         a = least
         g = np.median((spread - a) / np.maximum(powers, 1e-30))
-    sigma = np.maximum(explained, 0)
-    sigma *= sigma
-    sigma *= np.float32(max(g, 0.0))
-    sigma += np.float32(a)
-    return np.sqrt(sigma, out=sigma)
+    return float(a), float(max(g, 0.0))
 
 
 def surroundings(result: DensityMap, resolution: float) -> np.ndarray:
@@ -218,10 +216,10 @@ def local_scale(
     """
     width = max(SCALE_WINDOW * resolution, LEAST_WINDOW)
     ridge = np.float32(RIDGE * np.mean(explained[dense] ** 2, dtype=np.float64))
-    scale = window_mean(observed * explained, grid, width)
-    scale += ridge
-    power = window_mean(explained * explained, grid, width)
-    power += ridge
+    scale, power = observed * explained, explained**2
+    for values in (scale, power):
+        window_mean(values, grid, width, out=values)
+        values += ridge
     scale /= power
     return np.maximum(scale, LEAST_SCALE, out=scale)
 
@@ -278,10 +276,13 @@ def windowed_correlation(
     return (covariance / np.sqrt(spread)).clip(-1, 1).astype(np.float32)
 
 
-def window_mean(values: np.ndarray, grid: Grid, width: float) -> np.ndarray:
-    """Mean in a Gaussian window of full width `width` A at half maximum; zeros beyond the box."""
+def window_mean(values: np.ndarray, grid: Grid, width: float, out: np.ndarray | None = None) -> np.ndarray:
+    """Mean in a Gaussian window of full width `width` A at half maximum; zeros beyond the box.
+
+    `out` may be `values`.
+    """
     sigmas = width / 2.3548 / np.array(grid.step)[::-1]
-    return ndimage.gaussian_filter(values, sigmas, mode="constant", truncate=TRUNCATE)
+    return ndimage.gaussian_filter(values, sigmas, output=out, mode="constant", truncate=TRUNCATE)
 
 
 def _reach(width: float, grid: Grid) -> int:

@@ -120,7 +120,7 @@ def lost_regions(
             return SITE_SIGMA, HIDDEN_VOLUME * cube, LEAST_SHARE
         return cut, LEAST_VOLUME * cube, LEAST_SHARE
 
-    return _regions(c.observed, c.explained, c.dense, c.sigma, c, least)
+    return _regions(c.observed, c.explained, c.dense, c.spread, c, least)
 
 
 def invented_regions(comparison: Comparison) -> tuple[Region, ...]:
@@ -133,23 +133,22 @@ def invented_regions(comparison: Comparison) -> tuple[Region, ...]:
     steps = max(1, round(c.resolution / 2 / min(c.grid.step)))
     spill = ndimage.binary_dilation(c.inside, iterations=steps) & ~c.inside
     wanted = ~spill & (c.explained > max(c.level, 3 * c.noise)) & ~c.dense
-    sigma = np.broadcast_to(c.sigma.min(), c.sigma.shape)
     least = (threshold(c), LEAST_VOLUME * c.resolution**3, INVENTED_SHARE)
-    return _regions(c.explained, c.observed, wanted, sigma, c, lambda _: least)
+    return _regions(c.explained, c.observed, wanted, (c.spread[0], 0.0), c, lambda _: least)
 
 
 def _regions(
     whole: np.ndarray,
     left: np.ndarray,
     allowed: np.ndarray,
-    sigma: np.ndarray,
+    spread: tuple[float, float],
     c: Comparison,
     least: Callable[[Region], Least],
 ) -> tuple[Region, ...]:
     """Connected regions of `whole` of which too little is `left`, see `lost_regions`; the most striking first."""
-    density = whole[allowed]
-    difference = density - left[allowed]
-    ratio = difference / sigma[allowed]
+    density, rest = whole[allowed], left[allowed]
+    difference = density - rest
+    ratio = difference / np.sqrt(spread[0] + spread[1] * rest.clip(0) ** 2)
     free = np.zeros(allowed.shape, bool)
     free[allowed] = ratio > EXTENT_SIGMA
     regions = []
@@ -160,7 +159,9 @@ def _regions(
         if count == 0:
             break
         owner = labels[allowed]
-        peaks = np.zeros(count + 1, ratio.dtype)  # all are above EXTENT_SIGMA; ndimage.maximum would sort the whole map
+        peaks = np.zeros(
+            count + 1, ratio.dtype
+        )  # all are above EXTENT_SIGMA; ndimage.maximum would sort the whole map
         np.maximum.at(peaks, owner[owner > 0], ratio[owner > 0])
         boxes = ndimage.find_objects(labels)
         for label in np.flatnonzero(peaks >= SITE_SIGMA):  # nothing less counts anywhere

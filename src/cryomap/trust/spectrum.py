@@ -67,12 +67,12 @@ class Spectrum:
 
     def transform(self, values: np.ndarray) -> np.ndarray:
         """complex64 `rfftn` of values (z, y, x) on the grid."""
-        z, y, _ = self.grid.shape
-        whole = np.zeros((*self.shape[:2], self.shape[2] // 2 + 1), np.complex64)
-        for start in range(0, z, SECTIONS):
+        depth, height, width = self.shape
+        whole = np.zeros((depth, height, width // 2 + 1), np.complex64)
+        for start in range(0, len(values), SECTIONS):
             some = values[start : start + SECTIONS].astype(np.float32, copy=False)
-            whole[start : start + len(some), :y] = fft.rfft(some, self.shape[2], workers=-1)
-        whole[:z] = fft.fft(whole[:z], axis=1, overwrite_x=True, workers=-1)
+            rows = fft.rfft(some, width, workers=-1)
+            whole[start : start + len(some)] = fft.fft(rows, height, axis=1, workers=-1)
         return fft.fft(whole, axis=0, overwrite_x=True, workers=-1)
 
     def values(self, coefficients: np.ndarray, *filters: Filter) -> np.ndarray:
@@ -81,12 +81,11 @@ class Spectrum:
         for part, frequency in self.sections(coefficients) if filters else ():
             for one in filters:
                 part *= one(frequency)
-        whole = fft.ifft(coefficients, axis=0, overwrite_x=True, workers=-1)[:z]
-        whole = fft.ifft(whole, axis=1, overwrite_x=True, workers=-1)[:, :y]
+        whole = fft.ifft(coefficients, axis=0, overwrite_x=True, workers=-1)
         found = np.empty(self.grid.shape, np.float32)
         for start in range(0, z, SECTIONS):
-            some = fft.irfft(whole[start : start + SECTIONS], self.shape[2], workers=-1)
-            found[start : start + SECTIONS] = some[..., :x]
+            rows = fft.ifft(whole[start : min(z, start + SECTIONS)], axis=1, workers=-1)[:, :y]
+            found[start : start + SECTIONS] = fft.irfft(rows, self.shape[2], workers=-1)[..., :x]
         return found
 
     def shells(self, first: np.ndarray, second: np.ndarray) -> Shells:
