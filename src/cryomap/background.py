@@ -21,10 +21,15 @@ def sorted_sample(values: np.ndarray, least: int = 2_000_000) -> np.ndarray:
 
 def masked_value(ordered: np.ndarray, within: float = 0.0) -> float | None:
     """The value that more than a tenth of the sorted values have or are within so much of; None if there is none."""
-    counts = np.searchsorted(ordered, ordered + within, side="right") - np.arange(ordered.size)
-    first = int(counts.argmax())
-    count = int(counts[first])
-    return float(ordered[first + count // 2]) if count > MASKED_SHARE * ordered.size else None
+    least = int(MASKED_SHARE * ordered.size)
+    # Few values begin so long a run, and of equal ones the first begins the longest.
+    first = np.flatnonzero(ordered[least:] <= ordered[: ordered.size - least] + within)
+    first = first[(first == 0) | (ordered[first - 1] != ordered[first])]
+    if not first.size:
+        return None
+    counts = np.searchsorted(ordered, ordered[first] + within, side="right") - first
+    longest = int(counts.argmax())
+    return float(ordered[first[longest] + counts[longest] // 2])
 
 
 def half_sample_mode(ordered: np.ndarray, fewest: int = 1000) -> float:
