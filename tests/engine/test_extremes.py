@@ -135,6 +135,11 @@ def test_halves_that_are_none(density, rng):
     same, opposite = (warn_of_halves(one, other) for other in (one, replace(two, values=-two.values)))
     assert "a and a are the same map" in same.message and same.is_grave
     assert "a and b anticorrelate (-0." in opposite.message and -1 < opposite.value < -0.5
+    outside = density.values < 0.1 * density.values.max()
+    cut = [replace(half, values=np.where(outside, np.float32(0), half.values)) for half in (one, two)]
+    masked = warn_of_halves(*cut)
+    assert masked.kind == "masked halves" and not masked.is_grave
+    assert masked.value == pytest.approx(outside.mean(), abs=0.02) and "a and b are masked, " in masked.message
 
 
 def test_maps_apart_are_refused(density):

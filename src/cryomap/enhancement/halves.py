@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..density import DensityMap
 from ..trust.halves import HalvesComparison, compare_halves, mean_map, warn_of_halves
@@ -33,5 +34,8 @@ def enhance_halves(
     if warning is not None:
         warn(warning)
     done = [enhance(density) for density in (first, second, mean)]
+    if warning is not None:
+        report = done[2].report
+        done[2] = replace(done[2], report=replace(report, warnings=(warning, *report.warnings)))
     level = done[2].report.contour_out
     return done, compare_halves((first, second), (done[0].result, done[1].result), level=level)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import ndimage
 
+from ..background import masked_value, sorted_sample
 from ..density import DensityMap, resample
 from ..errors import InputError
 from ..grid import Grid
@@ -99,6 +100,11 @@ def warn_of_halves(first: DensityMap, second: DensityMap) -> InputWarning | None
     if correlation < OPPOSITE:
         text = f"{names} anticorrelate ({correlation:.2f}), and their mean is worthless"
         return InputWarning("halves", f"{text}; multiply the one of inverted contrast by -1", correlation)
+    outside = [masked_value(sorted_sample(half.values)) for half in (first, second)]
+    if None not in outside:
+        share = float(np.mean(first.values == outside[0]))
+        text = f"{names} are masked, {100 * share:.0f} % of the box: that correlates them, and their FSC is too good"
+        return InputWarning("masked halves", f"{text}; give them as they were reconstructed", share)
     return None
 
 

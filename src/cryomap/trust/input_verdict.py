@@ -56,7 +56,7 @@ class InputWarning:
 # The first make any result worthless.
 WORTHLESS = ("noise", "contrast", "difference", "mask", "tomogram", "halves")
 MEANINGLESS = "for an input like this that means nothing"  # said of the judgement then
-KINDS = (*WORTHLESS, "enhanced", "range", "nyquist", "spectrum", "offset")
+KINDS = (*WORTHLESS, "masked halves", "enhanced", "range", "nyquist", "spectrum", "offset")
 
 
 def examine(

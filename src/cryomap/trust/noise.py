@@ -35,13 +35,13 @@ def find_solvent(values: np.ndarray) -> Solvent:
     Where a tenth of the voxels have one value, or all but one since the map was filtered or turned after that, the
     solvent was masked away to that value. Else the peak of the histogram is the solvent.
     """
-    sample = sorted_sample(values).astype(np.float64)
-    within = ALL_BUT_ONE * float(np.abs(sample - np.median(sample)).mean())
+    sample = sorted_sample(values)
+    within = ALL_BUT_ONE * float(np.abs(sample - np.median(sample)).mean(dtype=np.float64))
     constant = masked_value(sample)
     if constant is None:
         constant = masked_value(sample, within)
     if constant is None:
-        return Solvent(half_sample_mode(sample), np.ones(values.shape, bool), False)
+        return Solvent(half_sample_mode(sample.astype(np.float64)), np.ones(values.shape, bool), False)
     apart = (values > constant + within) | (values < constant - within)
     inside = ndimage.binary_closing(np.pad(apart, 1))[1:-1, 1:-1, 1:-1]
     return Solvent(constant, inside, True)
