@@ -33,7 +33,7 @@ class Case:
         kept: of it, 0..1.
         strength: its own density over the noise.
         found: whether a lost region is there.
-        named: whether the trust section has a row of it, or counts it among the waters that it hides.
+        named: whether the trust section has a row of it, or counts it among the lost waters.
     """
 
     kind: str
@@ -129,7 +129,7 @@ def count(
     tally = Tally(complex_.story, trust.mean_support)
     regions = [r.voxels[:, ::-1].astype(float) for r in trust.lost]
     changes = trust.molecules or MoleculeChanges()
-    rows = {change.residue for change in changes.flagged}.union(changes.waters_hidden)
+    rows = {change.residue for change in changes.flagged}.union(changes.waters_lost)
     reported = []
     whole = signal_of(complex_, np.ones(len(model), bool))
     for part in components(model):

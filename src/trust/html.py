@@ -9,7 +9,7 @@ from chimerax.atomic import AtomicStructure
 from chimerax.map import Volume
 
 from ..cryomap.enhancement.report import Report
-from ..cryomap.metrics.changes import MoleculeChanges
+from ..cryomap.metrics.changes import WATERS_LOST, MoleculeChanges
 from ..cryomap.trust.halves import Disagreement
 from ..cryomap.trust.input_verdict import MEANINGLESS, InputWarning
 from ..cryomap.trust.lost import Region
@@ -86,10 +86,8 @@ def molecules_section(found: MoleculeChanges) -> str:
         waters = "mean Q of {} water{} {:.2f} &rarr; {:.2f}".format(
             found.waters, "" if found.waters == 1 else "s", *found.water_q
         )
-        if found.waters_hidden:
-            waters += (
-                f"; {len(found.waters_hidden)} of {found.waters_shown} that showed fell below the contour"
-            )
+        if found.waters_lost:
+            waters += f"; {len(found.waters_lost)} of {found.waters_shown} that showed {WATERS_LOST}"
         sentences.append(_worse(waters) if found.waters_worse else waters)
     if not sentences:
         return ""

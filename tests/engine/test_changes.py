@@ -73,17 +73,29 @@ def test_what_was_erased_is_flagged_and_comes_first(rng, model):
     assert {change.kind for change in found.flagged} >= {"ligand", "lipid"}
     assert found.molecules[0].q[1] - found.molecules[0].q[0] < -0.3
     assert found.water_q[0] > 0.5 > found.water_q[1] and found.waters_worse
-    assert found.waters_hidden == ("/W:1 HOH", "/W:2 HOH") and found.waters_shown == 2
+    assert found.waters_lost == ("/W:1 HOH", "/W:2 HOH") and found.waters_shown == 2
     assert from_plain(MoleculeChanges, json.loads(json.dumps(to_plain(found))), "changes") == found
 
 
 def test_waters_that_stay_are_no_worse(rng, model):
     found = molecule_changes(*maps(model, rng, lost=("HEM",)), model, resolution=3.0)
-    assert found.flagged and not found.waters_worse and found.waters_hidden == ()
+    assert found.flagged and not found.waters_worse and found.waters_lost == ()
     assert not MoleculeChanges(waters=1, water_q=(0.60, 0.56)).waters_worse
     assert MoleculeChanges(waters=1, water_q=(0.60, 0.54)).waters_worse
     assert MoleculeChanges((), (), 4, (0.6, 0.6), 3, ("/W:1 HOH", "/W:2 HOH")).waters_worse
     assert not MoleculeChanges((), (), 4, (0.6, 0.6), 2, ("/W:1 HOH",)).waters_worse
+
+
+@pytest.mark.parametrize("constant", [0.0, 5.0])
+def test_a_water_that_fades_is_counted_though_it_shows(rng, model, constant):
+    before, after = maps(model, rng, lost=())
+    first = model.positions[model.atom_kinds == "water"][:1]
+    peak, at = blobs(GRID, first, 0.7), tuple(np.rint(GRID.to_indices(first)[0]).astype(int)[::-1])
+    after = replace(after, values=after.values - 0.65 * after.values[at] / peak.values[at] * peak.values)
+    before = replace(before, values=before.values + np.float32(constant))
+    levels = 0.2 + constant, 0.2
+    found = molecule_changes(before, after, model, resolution=3.0, levels=levels, background=constant)
+    assert found.waters_lost == ("/W:1 HOH",) and found.waters_shown == 2
 
 
 def test_a_model_of_protein_alone_has_none(rng):

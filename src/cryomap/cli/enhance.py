@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..job import OPTIONS, Option, Options
+from ..metrics.changes import WATERS_LOST
 from ..trust.input_verdict import MEANINGLESS, WORTHLESS
 from ..trust.preserved import split_selection
 from ..typed_json import to_plain
@@ -151,6 +152,8 @@ def _trust_in_words(report: dict) -> str:
     if told.get("water_q"):
         before, after = told["water_q"]
         parts.append(f"mean Q of {told['waters']} waters {before:.2f} -> {after:.2f}")
+        if lost := len(told["waters_lost"]):
+            parts.append(f"{lost} of {told['waters_shown']} that showed {WATERS_LOST}")
     return "; ".join(parts)
 
 

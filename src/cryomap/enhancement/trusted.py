@@ -178,7 +178,14 @@ def _judged(
             report = replace(report, **prepared.contours(result))
     if model is not None:
         levels = (None, None) if options.level is None else (report.contour_in, report.contour_out)
-        changes = molecule_changes(given, result, model, resolution=options.resolution, levels=levels)
+        changes = molecule_changes(
+            given,
+            result,
+            model,
+            resolution=options.resolution,
+            levels=levels,
+            background=prepared.constant,
+        )
     seconds = round(time.monotonic() - begun, 3)
     noise = trust.noise * prepared.unit
     trust = replace(trust, noise=noise, restored=restored, molecules=changes, seconds=seconds)
