@@ -116,11 +116,13 @@ def judge(
     lost, invented = lost_regions(comparison, known, hidden), invented_regions(comparison)
     if model is not None:
         lost, invented = (name_regions(found, part.grid, model) for found in (lost, invented))
-    local = local_correlation(comparison)
+    local, weight = local_correlation(comparison), result.values.clip(0)
+    mean = np.einsum("zyx,zyx->", local, weight, dtype=np.float64) / weight.sum(dtype=np.float64)
+    del weight
     support = np.zeros(before.grid.shape, np.float32)
     support[box] = local
     return Trust(
-        mean_support=round(float(np.average(local, weights=result.values.clip(0))), 4),
+        mean_support=round(float(mean), 4),
         resolution=round(comparison.resolution, 3),
         noise=comparison.noise,
         threshold=round(threshold(comparison), 3),
