@@ -130,9 +130,10 @@ def _in_words(report: dict) -> str:
 
 def _from_input(report: dict) -> str:
     """What of a result is the input's."""
-    finer, volume = report["detail_from_input"], report["preserved"]
+    finer, undrawn, preserved = (report[key] for key in ("detail_from_input", "undrawn", "preserved"))
     parts = f"detail finer than {finer:g} A is the input's; " if finer is not None else ""
-    return parts + (f"{volume:.0f} A^3 preserved; " if volume else "")
+    parts += f"{undrawn:.0f} A^3 not drawn by the network are the input's; " if undrawn else ""
+    return parts + (f"{preserved:.0f} A^3 preserved; " if preserved else "")
 
 
 def _trust_in_words(report: dict) -> str:

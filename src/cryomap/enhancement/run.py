@@ -18,6 +18,7 @@ from .prepare import Prepared, prepare
 from .report import Report
 from .sharpen import sharpened
 from .tiles import Progress, blend
+from .undrawn import bare, with_undrawn
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +58,11 @@ def enhance_prepared(
     values, tiles_run, tiles_total = _run_network(prepared, method, progress)
     result = _on_grid(values, density, method, prepared.grid)
     del values
-    result = with_input(result, density, method.card.input_weight)
-    result, detail = add_detail(result, prepared, method)
+    nothing = bare(result.values) if method.card.input_weight else None
+    result, detail = add_detail(with_input(result, density, method.card.input_weight), prepared, method)
+    undrawn = 0.0
+    if nothing is not None:
+        result, undrawn = with_undrawn(result, nothing, density, max(prepared.level, prepared.noise))
     result = prepared.masked(result)
     return result, Report(
         method=method.card.method,
@@ -72,6 +76,7 @@ def enhance_prepared(
         input_grid=density.grid,
         output_grid=result.grid,
         detail_from_input=detail,
+        undrawn=round(undrawn, 1),
         **prepared.contours(result),
     )
 
