@@ -45,8 +45,11 @@ def with_finer_detail(
         return result
     own = np.ascontiguousarray(bring_to_grid(density, result.grid).values)
     own = own - np.median(own)
+    shown = _where_density_is(result, density, own)
     spectrum = Spectrum(result.grid, margin=4 * finest)
-    drawn, given = spectrum.transform(result.values), spectrum.transform(own)
+    given = spectrum.transform(own)
+    del own  # of a large map every array counts
+    drawn = spectrum.transform(result.values)
     shells = spectrum.shells(drawn, given)
     if resolution is None and np.interp(1 / finest, shells.frequency, shells.correlation) < AGREES:
         return result
@@ -58,18 +61,20 @@ def with_finer_detail(
         mine[:] = (fading * theirs - mine) * np.sqrt(power / (1 + power))
     del given
     values = spectrum.values(drawn)
-    values *= _where_density_is(result, density, own, finest)
+    del drawn
+    weight = shown.astype(np.float32)
+    # 1 within about `finest` of density, falling to 0 beyond it.
+    window_mean(weight, result.grid, 1.5 * finest, out=weight)
+    weight /= 0.1
+    values *= np.clip(weight, 0, 1, out=weight)
     values += result.values
     np.maximum(values, 0, out=values)
     values /= np.float32(max(1.0, float(values.max())))
     return replace(result, values=values)
 
 
-def _where_density_is(result: DensityMap, density: DensityMap, own: np.ndarray, finest: float) -> np.ndarray:
-    """1 within about `finest` of the density of either, falling to 0 beyond it."""
+def _where_density_is(result: DensityMap, density: DensityMap, own: np.ndarray) -> np.ndarray:
+    """Where either shows density, bool (z, y, x)."""
     noise = noise_ceiling(density.values, density.grid.voxel_volume) - float(np.median(density.values))
     strong = float(np.percentile(result.values[result.values > 0], 99))
-    shown = (result.values > SHOWN * strong) | (own > noise)
-    weight = window_mean(shown.astype(np.float32), result.grid, 1.5 * finest)
-    weight /= 0.1
-    return np.clip(weight, 0, 1, out=weight)
+    return (result.values > SHOWN * strong) | (own > noise)

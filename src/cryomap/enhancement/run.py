@@ -59,7 +59,8 @@ def enhance_prepared(
     result = _on_grid(values, density, method, prepared.grid)
     del values
     nothing = bare(result.values) if method.card.input_weight else None
-    result, detail = add_detail(with_input(result, density, method.card.input_weight), prepared, method)
+    result = with_input(result, density, method.card.input_weight)
+    result, detail = add_detail(result, prepared, method)
     undrawn = 0.0
     if nothing is not None:
         result, undrawn = with_undrawn(result, nothing, density, max(prepared.level, prepared.noise))
