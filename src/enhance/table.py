@@ -40,7 +40,7 @@ def _from_input(report: Report) -> str:
     parts = ""
     if report.detail_from_input is not None:
         parts += f"; detail finer than {report.detail_from_input:g} &Aring; is the input&rsquo;s"
-    if report.undrawn:
+    if round(report.undrawn):
         parts += f"; {report.undrawn:.0f} &Aring;<sup>3</sup> not drawn by the network are the input&rsquo;s"
     if report.preserved:
         parts += f"; {report.preserved:.0f} &Aring;<sup>3</sup> preserved"

@@ -51,17 +51,20 @@ def test_a_network_without_preferred_direction_agrees_with_itself(grid, method):
 
 
 def test_the_deviation_is_that_of_the_copies(method, monkeypatch):
-    """Copies that differ by known numbers have their mean and standard deviation."""
+    """Copies that differ by known numbers have their mean and standard deviation; the report has means, too."""
     numbers = iter([0.2, 0.4, 0.9])
 
     def constant(prepared, *_):
         _, report = enhance_prepared(prepared, method)
-        return DensityMap(np.full(prepared.grid.shape, next(numbers), np.float32), prepared.grid), report
+        number = next(numbers)
+        made = DensityMap(np.full(prepared.grid.shape, number, np.float32), prepared.grid)
+        return made, replace(report, undrawn=10 * number)
 
     monkeypatch.setattr("cryomap.enhancement.samples.enhance_prepared", constant)
-    mean, deviation, _ = enhance_samples(prepare(lopsided(Grid((22, 26, 24))), 0.02), method, 3)
+    mean, deviation, report = enhance_samples(prepare(lopsided(Grid((22, 26, 24))), 0.02), method, 3)
     assert np.allclose(mean.values, 0.5, atol=1e-5)
     assert np.allclose(deviation.values, np.std([0.2, 0.4, 0.9], ddof=1), atol=1e-5)
+    assert report.undrawn == 5
 
 
 def test_copies_take_the_place_of_the_cards_half_turns(method, monkeypatch):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cryomap.cli.enhance import _from_input
 from cryomap.density import DensityMap
 from cryomap.enhancement import run
 from cryomap.enhancement.methods import load_method
@@ -90,3 +91,9 @@ def test_enhance_by_a_card_that_weighs_the_input_fills_what_was_not_drawn(sharpe
     mixed, told = run.enhance(density, weighted, 0.5, resolution=6)
     assert report.undrawn == 0 and told.undrawn == pytest.approx(24 * 24 * 14, rel=0.1)
     assert mixed.values[20, 20, 28] > 0.7 > 0.1 > plain.values[20, 20, 28]
+
+
+@pytest.mark.parametrize(("undrawn", "told"), [(0.0, ""), (0.4, ""), (74.4, "74 A^3")])
+def test_a_volume_that_rounds_to_nothing_is_not_told(undrawn, told):
+    said = _from_input({"detail_from_input": None, "undrawn": undrawn, "preserved": 0.0})
+    assert said.startswith(told) and bool(said) == bool(told)

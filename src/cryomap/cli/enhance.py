@@ -132,7 +132,7 @@ def _from_input(report: dict) -> str:
     """What of a result is the input's."""
     finer, undrawn, preserved = (report[key] for key in ("detail_from_input", "undrawn", "preserved"))
     parts = f"detail finer than {finer:g} A is the input's; " if finer is not None else ""
-    parts += f"{undrawn:.0f} A^3 not drawn by the network are the input's; " if undrawn else ""
+    parts += f"{undrawn:.0f} A^3 not drawn by the network are the input's; " if round(undrawn) else ""
     return parts + (f"{preserved:.0f} A^3 preserved; " if preserved else "")
 
 

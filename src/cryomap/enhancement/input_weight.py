@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..density import DensityMap, resample
+from ..grid import Grid
 
 BRIGHT = 0.1  # of the result's largest value; from there on its density sets the input's scale
 
@@ -28,14 +29,27 @@ def with_input(result: DensityMap, density: DensityMap, weight: float) -> Densit
     bright = result.values > BRIGHT * result.values.max()
     if not (weight and bright.any()):
         return result
-    own = resample(density, result.grid, order=3).values
-    own = own - np.median(own)
-    np.maximum(own, 0, out=own)
-    power = np.square(own[bright], dtype=np.float64).sum()
-    if power == 0:
+    own, _ = above_background(density, result.grid)
+    scale = scale_between(own, result.values, bright)
+    if scale == 0:
         return result
-    own *= np.multiply(own[bright], result.values[bright], dtype=np.float64).sum() / power
+    own *= scale
     np.minimum(own, 1, out=own)
     own *= weight
     own += (1 - weight) * result.values
     return replace(result, values=own)
+
+
+def above_background(density: DensityMap, grid: Grid) -> tuple[np.ndarray, float]:
+    """What of a map is above its background, its median, on a grid (z, y, x), an array of its own; the background."""
+    own = resample(density, grid, order=3).values
+    background = float(np.median(own))
+    own = own - np.float32(background)  # on the same grid these are the input's own values
+    return np.maximum(own, 0, out=own), background
+
+
+def scale_between(own: np.ndarray, values: np.ndarray, where: np.ndarray) -> float:
+    """By least squares what makes values of `own` where (all z, y, x); 0 if it has nothing there."""
+    own = own[where]
+    power = np.square(own, dtype=np.float64).sum()
+    return float(np.multiply(own, values[where], dtype=np.float64).sum() / power) if power else 0.0

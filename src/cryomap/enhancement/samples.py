@@ -34,7 +34,7 @@ def enhance_samples(
 
     Returns:
         Mean and standard deviation of the results on the grid that `enhance` would give, and what was done: seconds
-        and tiles of all copies together.
+        and tiles of all copies together, and the mean volume that they don't draw.
 
     Raises:
         InputError, MemoryError: as `enhance`.
@@ -74,6 +74,7 @@ def enhance_samples(
         input_grid=density.grid,
         output_grid=prepared.grid,
         detail_from_input=detail,
+        undrawn=round(float(np.mean([r.undrawn for r in reports])), 1),
         **prepared.contours(outputs[0]),
     )
     return outputs[0], outputs[1], report

@@ -48,8 +48,8 @@ class Enhanced:
     Attributes:
         result: the enhanced map (the mean where it was sampled; lost density given back and filtered where that was
             wanted).
-        report: what was done; its judgement is that of the network's own result with what was preserved, None where
-            input and result can't be compared.
+        report: what was done; its judgement is that of the result before what was lost was given back and before
+            filters, None where input and result can't be compared.
         deviation: standard deviation over the samples; None without.
         confidence: the probability, 0..1, that an atom lies within 1.5 A; None where it wasn't wanted.
     """

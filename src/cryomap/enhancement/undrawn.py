@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..density import DensityMap, resample
-from .input_weight import BRIGHT
+from ..density import DensityMap
+from .input_weight import BRIGHT, above_background, scale_between
 
 SLAB = 32  # planes worked on at a time: a map of 512^3 has no room for more copies
 
@@ -38,15 +38,10 @@ def with_undrawn(
     Returns:
         On the result's grid, 0..1, and the volume (A^3) above the contour that is the input's.
     """
-    own = resample(density, result.grid, order=3).values
-    background = np.median(own)
-    own = own - background  # on the same grid these are the input's own values
-    np.maximum(own, 0, out=own)
-    drawn = bare == 0
-    power = np.square(own[drawn], dtype=np.float64).sum()
-    if power == 0 or level <= background:
+    own, background = above_background(density, result.grid)
+    scale = scale_between(own, result.values, bare == 0)
+    if scale == 0 or level <= background:
         return result, 0.0
-    scale = np.multiply(own[drawn], result.values[drawn], dtype=np.float64).sum() / power
     contour, volume = scale * (level - background), 0
     for z in range(0, len(own), SLAB):
         made, given = result.values[z : z + SLAB], own[z : z + SLAB]
