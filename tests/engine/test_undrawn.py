@@ -83,7 +83,7 @@ def test_enhance_by_a_card_that_weighs_the_input_fills_what_was_not_drawn(sharpe
 
     monkeypatch.setattr(run, "blend", blind)
     method = load_method(None, sharpener_weights, "cpu")
-    values = np.random.default_rng(0).normal(0, 0.02, (40, 40, 40)).astype(np.float32)
+    values = np.random.default_rng(0).normal(0, 0.02, (64, 64, 64)).astype(np.float32)
     values[8:32, 8:32, 6:34] += 1
     density = DensityMap(values, Grid(values.shape))
     weighted = replace(method, card=replace(method.card, input_weight=0.1))
@@ -97,3 +97,13 @@ def test_enhance_by_a_card_that_weighs_the_input_fills_what_was_not_drawn(sharpe
 def test_a_volume_that_rounds_to_nothing_is_not_told(undrawn, told):
     said = _from_input({"detail_from_input": None, "undrawn": undrawn, "preserved": 0.0})
     assert said.startswith(told) and bool(said) == bool(told)
+
+
+def test_the_contour_shown_changes_nothing(sharpener_weights):
+    method = load_method(None, sharpener_weights, "cpu")
+    method = replace(method, card=replace(method.card, input_weight=0.1))
+    density = DensityMap(
+        KEPT + DROPPED + np.random.default_rng(0).normal(0, 0.01, GRID.shape).astype(np.float32), GRID
+    )
+    made = [run.enhance(density, method, level, resolution=6)[0].values for level in (None, 0.05, 0.4)]
+    assert np.array_equal(made[0], made[1]) and np.array_equal(made[0], made[2])

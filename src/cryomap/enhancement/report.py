@@ -28,7 +28,8 @@ class Report:
         contour_out: the level that encloses the same volume of the result.
         volume: that volume, A^3.
         detail_from_input: detail finer than this (A) is the input's; None if all is the network's.
-        undrawn: volume (A^3) above the input's contour that the network doesn't draw, so that it is the input's.
+        undrawn: volume (A^3) above the input's noise and 1.5 standard deviations that the network doesn't draw, so that
+            it is the input's.
         preserved: volume (A^3) in which the input was kept as it is.
         trained_on: the input's EMDB id, if the weights were trained on that map.
         warnings: what the input was told before the network ran.

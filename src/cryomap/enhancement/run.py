@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from ..contour import default_contour, noise_ceiling
 from ..density import DensityMap, resample
 from ..errors import InputError
 from ..grid import Grid
@@ -63,7 +64,11 @@ def enhance_prepared(
     result, detail = add_detail(result, prepared, method)
     undrawn = 0.0
     if nothing is not None:
-        result, undrawn = with_undrawn(result, nothing, density, max(prepared.level, prepared.noise))
+        # Whatever the contour that the map is shown at: the same map gives the same result.
+        contour = max(
+            default_contour(density.values), noise_ceiling(density.values, density.grid.voxel_volume)
+        )
+        result, undrawn = with_undrawn(result, nothing, density, contour)
     result = prepared.masked(result)
     return result, Report(
         method=method.card.method,
