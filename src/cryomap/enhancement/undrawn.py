@@ -15,7 +15,7 @@ SLAB = 32  # planes worked on at a time: a map of 512^3 has no room for more cop
 def bare(drawn: np.ndarray) -> np.ndarray:
     """Where a network draws nothing, of its result (z, y, x): float16, 1 there, 0 from `BRIGHT` of the largest on."""
     share = np.empty(drawn.shape, np.float16)
-    bright = BRIGHT * max(float(drawn.max()), np.finfo(np.float32).tiny)
+    bright = BRIGHT * float(drawn.max()) or 1.0
     for z in range(0, len(drawn), SLAB):
         share[z : z + SLAB] = (1 - drawn[z : z + SLAB] / bright).clip(0, 1)
     return share
@@ -48,7 +48,7 @@ def with_undrawn(
         given *= scale
         # From half the contour to one and a half, so that no surface at the contour is torn.
         share = (given / contour - 0.5).clip(0, 1) * bare[z : z + SLAB]
-        volume += np.count_nonzero((share > 0.5) & (given > contour))
+        volume += int(np.count_nonzero((share > 0.5) & (given > contour)))
         np.minimum(given, 1, out=given)
         given -= made
         given *= share
