@@ -159,9 +159,8 @@ def _regions(
         if count == 0:
             break
         owner = labels[allowed]
-        peaks = np.zeros(
-            count + 1, ratio.dtype
-        )  # all are above EXTENT_SIGMA; ndimage.maximum would sort the whole map
+        # All are above EXTENT_SIGMA; ndimage.maximum would sort the whole map.
+        peaks = np.zeros(count + 1, ratio.dtype)
         np.maximum.at(peaks, owner[owner > 0], ratio[owner > 0])
         boxes = ndimage.find_objects(labels)
         for label in np.flatnonzero(peaks >= SITE_SIGMA):  # nothing less counts anywhere
