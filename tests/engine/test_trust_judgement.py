@@ -161,6 +161,14 @@ def test_maps_that_lie_apart_are_refused(rng, atoms):
         judge(experiment(rng, atoms), away, level=LEVEL, resolution=RESOLUTION)
 
 
+def test_a_result_without_any_density_above_0_is_named(rng, atoms):
+    """Splines swing below 0 on another grid: such a result has values, and no density."""
+    before = experiment(rng, atoms)
+    below = DensityMap(np.full(before.grid.shape, -1e-3, np.float32), before.grid, "below")
+    with pytest.raises(InputError, match="below: has no density where"):
+        judge(before, below, level=LEVEL, resolution=RESOLUTION)
+
+
 def test_a_level_above_everything_is_refused(rng, atoms):
     with pytest.raises(InputError, match="no density above contour level 100"):
         judge(experiment(rng, atoms), result(atoms), level=100.0, resolution=RESOLUTION)

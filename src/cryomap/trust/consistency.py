@@ -83,7 +83,7 @@ def compare(
         InputError: the two do not overlap, have nothing in common, or one of them is constant.
     """
     result = bring_to_grid(after, before.grid)
-    if not result.values.any():
+    if not (result.values > 0).any():
         raise InputError(f"{after.name}: has no density where {before.name} lies; check its position")
 
     # Made anew each time: of a large map every array counts, and none is kept in vain.
