@@ -80,3 +80,8 @@ def test_a_map_of_unknown_resolution_that_is_noise_there_keeps_its_voxels(rng, a
 
 def test_what_weights_draw():
     assert draws(2.8, (2.6, 6)) == 2.8 and draws(0, (3.8, 8.2)) == 3.8
+
+
+def test_weights_that_draw_whatever_the_grid_holds_need_none(rng, atoms):
+    result = drawn(atoms)
+    assert with_finer_detail(result, noisy(rng, atoms, 0.5), 0.3) is result

@@ -54,6 +54,8 @@ def with_finer_detail(
     if resolution is None and np.interp(1 / finest, shells.frequency, shells.correlation) < AGREES:
         return result
     shared = (shells.frequency > 1 / (SCALED[0] * finest)) & (shells.frequency < 1 / (SCALED[1] * finest))
+    if not shells.second[shared].any():  # nothing is finer on this grid than what the network draws
+        return result
     gain = np.float32(shells.cross[shared].sum() / shells.second[shared].sum())
     for (mine, s), theirs in zip(spectrum.sections(drawn), given, strict=True):
         power = (CROSSING * finest * s) ** (2 * ORDER)
