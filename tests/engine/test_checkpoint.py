@@ -69,7 +69,7 @@ def test_cards_that_cannot_be_used(weights, changes, says):
     [
         {"test_time_rotations": 5},
         {"test_time_rotations": "two"},
-        {"sharpen": -15},
+        {"sharpen": -600},
         {"low_pass": "3 A"},
         {"input_weight": 1.5},
     ],

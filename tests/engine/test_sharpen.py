@@ -20,10 +20,11 @@ def gaussian(variance):
     return (np.exp(-squared / 2 / variance) / (2 * np.pi * variance) ** 1.5).astype(np.float32)
 
 
-def test_a_gaussian_becomes_narrower_by_the_b_factor():
-    """B = 8 pi^2 times the variance that is taken away; the integral stays."""
+def test_a_gaussian_becomes_narrower_or_wider_by_the_b_factor():
+    """B = 8 pi^2 times the variance that is taken away, or added below 0; the integral stays."""
     b_factor = 8 * np.pi**2 * 0.5
     np.testing.assert_allclose(sharpened(gaussian(4.0), b_factor, 0), gaussian(3.5), atol=1e-5)
+    np.testing.assert_allclose(sharpened(gaussian(4.0), -b_factor, 0), gaussian(4.5), atol=1e-5)
 
 
 @pytest.mark.parametrize(("d", "left"), [(12.0, 1.0), (4.0, 0.5**0.5), (3.0, 0.175), (2.25, 0.0316)])

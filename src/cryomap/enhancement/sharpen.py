@@ -1,4 +1,4 @@
-"""The result's sharpness, where weights were trained towards a smoother target than one wants to look at."""
+"""The result's sharpness, where weights were trained towards a smoother or sharper target than one wants to look at."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sharpened(values: np.ndarray, b_factor: float, low_pass: float) -> np.ndarra
 
     Args:
         values: a network's output (z, y, x), voxels of 1 A; it isn't changed.
-        b_factor: in A^2, >= 0.
+        b_factor: in A^2; below 0 it blurs.
         low_pass: in A; 0 keeps all detail.
     """
     import torch

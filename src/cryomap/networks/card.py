@@ -25,7 +25,7 @@ _NUMBERS: dict[str, tuple[type, float, float]] = {
     "largest_tile": (int, 0, 256),
     "test_time_rotations": (int, 1, 4),
     "interpolation": (int, 1, 3),
-    "sharpen": (float, 0, 500),
+    "sharpen": (float, -500, 500),
     "low_pass": (float, 0, 20),
     "input_weight": (float, 0, 1),
     "grid_step": (float, 0.2, 5),
@@ -67,7 +67,7 @@ class Card:
         stride: distance of neighbouring tiles in voxels.
         blend: how overlapping tiles are joined, "smooth" (weights fall towards the faces) or "mean".
         normalization: {"name": a key of `normalize.NORMALIZATIONS`, ...its arguments}.
-        sharpen: B factor (A^2) by which the output is sharpened, see `sharpened`.
+        sharpen: B factor (A^2) by which the output is sharpened, or blurred if it is below 0, see `sharpened`.
         low_pass: finer detail than this (A) fades from the result; 0, the default, keeps all.
         test_time_rotations: orientations in which every tile is run, 1 to 4, see `over_rotations`.
         input_weight: of the input in the result, 0 to 1, see `input_weight.with_input`.
