@@ -1,4 +1,4 @@
-"""The result's sharpness, where weights were trained towards a smoother or sharper target than one wants to look at."""
+"""The result's sharpness, where weights were trained towards a smoother or sharper one than is wanted."""
 
 from __future__ import annotations
 
